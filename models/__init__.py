@@ -1,0 +1,1 @@
+"""Network definitions, weights and model cards."""

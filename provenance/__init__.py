@@ -1,0 +1,1 @@
+"""Credentials, manifests and the verdict on a video's origin."""

@@ -1,0 +1,1 @@
+"""The invisible watermark: its code, embedding and reading."""
