@@ -1,0 +1,99 @@
+"""The command line: one table of commands, each loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+from vasari.errors import VasariError
+from vasari.native import explain_missing_library, filtered_stderr
+
+INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program stopped by Ctrl-C
+
+
+class Entry(NamedTuple):
+    """One command of the table."""
+
+    home: str  # "module:attribute"
+    summary: str  # one line for --help, so that help imports no command
+
+
+COMMANDS = {
+    "generate": Entry(
+        "vasari.generate.command:generate", "Make a talking video from a portrait and speech."
+    ),
+    "verify": Entry(
+        "vasari.provenance.command:verify", "Say what a video's provenance proves, and what not."
+    ),
+    "contact-sheet": Entry(
+        "vasari.eval.command:contact_sheet", "Draw frames of a video beside each other in a PNG."
+    ),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command, or None if the table has no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].home.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vasari")
+def vasari() -> None:
+    """Talking portraits that carry their own provenance.
+
+    Every video that Vasari makes says that it was made: by a watermark in its frames and by a
+    signed C2PA manifest. Neither can be switched off.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors become one line on stderr."""
+    try:
+        status = vasari.main(list(arguments), prog_name="vasari", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("vasari: interrupted", err=True)
+        return INTERRUPTED
+    except VasariError as error:
+        return _report(error)
+    except ImportError as error:
+        explained = explain_missing_library(error)
+        if explained is None:
+            raise
+        return _report(explained)
+    return status if isinstance(status, int) else 0
+
+
+def _report(error: VasariError) -> int:
+    """Print an error as one line."""
+    click.echo(f"vasari: {' '.join(str(error).split())}", err=True)
+    return error.exit_code
+
+
+def main() -> None:
+    """The entry point of the `vasari` program."""
+    with filtered_stderr():
+        status = run(sys.argv[1:])
+    sys.exit(status)
