@@ -2,7 +2,8 @@
 
 The head stands in front of a camera. Angles and axes are the viewer's: +x is the viewer's right,
 +y is up, +z is toward the viewer. A head is taken to have the mean adult's distance between the
-pupils, so that centimetres have a meaning in any portrait.
+pupils, so that centimetres have a meaning in any portrait. Everything is relative to the portrait:
+all zeros is its own pose and gaze, with a resting face and closed lips.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from vasari.errors import MotionError
 Float32Array = npt.NDArray[np.float32]
 
 PUPIL_DISTANCE_CM = 6.3  # mean adult interpupillary distance (Dodgson 2004)
+PORTRAIT_DISTANCE_CM = 70.0  # from which a portrait is taken to be seen; distance r is r times it
 
 # The blendshape locations of ARKit, in the order of the Live Link Face CSV. "Left" is the
 # person's own left: the viewer's right.
