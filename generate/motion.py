@@ -8,17 +8,24 @@ all zeros is its own pose and gaze, with a resting face and closed lips.
 
 from __future__ import annotations
 
+import os
+import tempfile
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from vasari.errors import MotionError
+from vasari.errors import MotionError, OutputError
 
 Float32Array = npt.NDArray[np.float32]
 
 PUPIL_DISTANCE_CM = 6.3  # mean adult interpupillary distance (Dodgson 2004)
+# Camera to face when the head is at the portrait's own place: a talk across a table.
+PORTRAIT_DISTANCE_CM = 70.0
+TRACKS = ("expression", "rotation", "translation", "gaze")
 PORTRAIT_DISTANCE_CM = 70.0  # from which a portrait is taken to be seen; distance r is r times it
 
 # The blendshape locations of ARKit, in the order of the Live Link Face CSV. "Left" is the
@@ -108,8 +115,35 @@ class Motion:
             raise MotionError("motions to join must be one or more, all of one frame rate")
         return cls(
             tracks[0].fps,
-            *(
-                np.concatenate([getattr(track, name) for track in tracks])
-                for name in ("expression", "rotation", "translation", "gaze")
-            ),
+            *(np.concatenate([getattr(track, name) for track in tracks]) for name in TRACKS),
         )
+
+    def save(self, path: str | Path) -> None:
+        """Write the motion as a NumPy archive: an array per field and the names of the weights.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        file = Path(path)
+        arrays = {name: getattr(self, name) for name in TRACKS}
+        try:
+            with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".tmp", delete=False) as part:
+                np.savez_compressed(part, fps=self.fps, names=np.array(ARKIT_NAMES), **arrays)
+            os.replace(part.name, file)
+        except OSError as error:
+            raise OutputError(f"cannot write {file}: {error.strerror or error}") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Motion:
+        """Read a motion that `save` wrote.
+
+        Raises:
+            MotionError: the file is missing or is no such archive.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return cls(float(archive["fps"]), *(archive[name] for name in TRACKS))
+        except OSError as error:
+            raise MotionError(f"cannot read {path}: {error.strerror or error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+            raise MotionError(f"{path} is no motion; give an .npz that Motion.save wrote") from None
