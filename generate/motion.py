@@ -9,7 +9,6 @@ all zeros is its own pose and gaze, with a resting face and closed lips.
 from __future__ import annotations
 
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,10 +22,8 @@ from vasari.errors import MotionError, OutputError
 Float32Array = npt.NDArray[np.float32]
 
 PUPIL_DISTANCE_CM = 6.3  # mean adult interpupillary distance (Dodgson 2004)
-# Camera to face when the head is at the portrait's own place: a talk across a table.
-PORTRAIT_DISTANCE_CM = 70.0
-TRACKS = ("expression", "rotation", "translation", "gaze")
 PORTRAIT_DISTANCE_CM = 70.0  # from which a portrait is taken to be seen; distance r is r times it
+TRACKS = ("expression", "rotation", "translation", "gaze")
 
 # The blendshape locations of ARKit, in the order of the Live Link Face CSV. "Left" is the
 # person's own left: the viewer's right.
@@ -125,12 +122,14 @@ class Motion:
             OutputError: the file cannot be written.
         """
         file = Path(path)
+        draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
         arrays = {name: getattr(self, name) for name in TRACKS}
         try:
-            with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".tmp", delete=False) as part:
-                np.savez_compressed(part, fps=self.fps, names=np.array(ARKIT_NAMES), **arrays)
-            os.replace(part.name, file)
+            with draft.open("xb") as stream:
+                np.savez_compressed(stream, fps=self.fps, names=np.array(ARKIT_NAMES), **arrays)
+            os.replace(draft, file)
         except OSError as error:
+            draft.unlink(missing_ok=True)
             raise OutputError(f"cannot write {file}: {error.strerror or error}") from None
 
     @classmethod
