@@ -70,8 +70,11 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors become one line on stderr."""
     try:
         status = vasari.main(list(arguments), prog_name="vasari", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"vasari: {error.format_message()}", err=True)
         return error.exit_code
     except click.Abort:
         click.echo("vasari: interrupted", err=True)
