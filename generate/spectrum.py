@@ -76,3 +76,17 @@ def decibels(power: Float32Array) -> Float32Array:
     """Power (1 = full scale) as dB, never below FLOOR_DB."""
     floor = np.float32(10 ** (FLOOR_DB / 10))
     return np.asarray(10 * np.log10(np.maximum(power, floor)), np.float32)
+
+
+def smooth(values: Float32Array, sigma: float) -> Float32Array:
+    """Average a track of one value per spectrum under a Gaussian, the ends held.
+
+    Args:
+        values: (n,).
+        sigma: standard deviation in seconds; nothing beyond three of them counts.
+    """
+    reach = int(np.ceil(3 * sigma * FRAME_RATE))
+    offsets = np.arange(-reach, reach + 1) / (sigma * FRAME_RATE)
+    kernel = np.exp(-(offsets**2) / 2)
+    padded = np.pad(values, reach, mode="edge")
+    return np.asarray(np.convolve(padded, kernel / kernel.sum(), "valid"), np.float32)

@@ -1,0 +1,211 @@
+"""A first motion source: from a voice and wishes to a portrait's movement, by rule and chance.
+
+The lips follow the spectrum, head and brows follow the stress, eyes and posture follow seeded
+chance shaped like people's. Nothing is learned, and no phones or words are known.
+
+Example:
+    >>> speech = Speech.open("talk.mp3")  # doctest: +SKIP
+    >>> motion = Motion.concatenate(animate(speech, Controls(seed=3), 25.0))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.errors import ControlsError
+from vasari.generate import articulation, prosody
+from vasari.generate.articulation import Articulation, articulate, lip_weights
+from vasari.generate.blinking import Blinks
+from vasari.generate.controls import Controls
+from vasari.generate.emotion import PARTING, WIDENING, face_of
+from vasari.generate.fixation import Fixations
+from vasari.generate.headmotion import move_head
+from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
+from vasari.generate.noise import smooth_noise
+from vasari.generate.prosody import Prosody, read_prosody
+from vasari.generate.spectrum import FLOOR_DB, FRAME_RATE, band_matrix, decibels, power_spectra
+from vasari.generate.speech import SPEECH_BAND, Speech
+
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+
+MIN_FPS, MAX_FPS = 10.0, 120.0  # below, lips stutter; above, no screen shows it
+CHUNK = 2.0  # seconds of motion made at a time
+CONTEXT = max(articulation.CONTEXT, prosody.CONTEXT)  # seconds of sound before and after a chunk
+EASE_IN = 0.5  # seconds in which the portrait comes to life
+EMOTION_EASE_IN = 0.8  # seconds
+EYE_YAW_RANGE, EYE_PITCH_RANGE = 35.0, 25.0  # degrees at which an eyeLook weight is 1
+BROW_RATE = 0.5  # knots per second of the willingness to raise the brows
+_BROW, _UNREST = 200, 201  # streams of noise
+
+
+def animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]:
+    """Move a portrait to a voice.
+
+    Args:
+        speech: the voice; silence gives a quiet, breathing, blinking portrait.
+        controls: the user's wishes.
+        fps: frames per second.
+
+    Yields:
+        Motions of at most CHUNK seconds, `frame_total` frames in all. Frame k belongs to the
+        sound at k / fps seconds. The same seed gives the same motion.
+
+    Raises:
+        ControlsError: the frame rate is outside MIN_FPS to MAX_FPS.
+        SpeechError: the file of the speech has changed or gone.
+    """
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise ControlsError(f"frame rate is {fps:g}; give {MIN_FPS:g} to {MAX_FPS:g} per second")
+    return _animate(speech, controls, fps)
+
+
+def frame_total(duration: float, fps: float) -> int:
+    """How many frames a sound of so many seconds has."""
+    return max(1, math.ceil(round(duration * fps, 6)))
+
+
+def _animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]:
+    """Make the motion chunk by chunk."""
+    actor = _Actor(controls)
+    total = frame_total(speech.duration, fps)
+    begin = 0
+    for number, (levels, last) in enumerate(_windows(_band_levels(speech))):
+        end = total if last else min(total, math.ceil(round((number + 1) * CHUNK * fps, 6)))
+        times = np.arange(begin, end) / fps
+        if begin < end:
+            mouth, melody = _sample(levels, times - number * CHUNK + CONTEXT, speech)
+            yield Motion(fps, *actor.act(times, mouth, melody))
+        begin = end
+
+
+def _band_levels(speech: Speech) -> Iterator[Float32Array]:
+    """Levels in dB of the articulation's bands and, last, of the whole band of speech."""
+    matrix = band_matrix([*articulation.BANDS, SPEECH_BAND])
+    for spectra in power_spectra(speech.blocks(seconds=CHUNK)):
+        yield decibels(spectra @ matrix)
+
+
+def _windows(parts: Iterable[Float32Array]) -> Iterator[tuple[Float32Array, bool]]:
+    """Cut a stream into chunks with context on both sides; true comes with the last.
+
+    Before the start and after the end lies silence.
+    """
+    chunk, context = round(CHUNK * FRAME_RATE), round(CONTEXT * FRAME_RATE)
+    width = chunk + 2 * context
+    pending: Float32Array | None = None
+    for part in parts:
+        silence = np.full((context, part.shape[1]), FLOOR_DB, np.float32)
+        pending = np.concatenate([silence if pending is None else pending, part])
+        while len(pending) > width:
+            yield pending[:width], False
+            pending = pending[chunk:]
+    assert pending is not None
+    tail = np.full((width, pending.shape[1]), FLOOR_DB, np.float32)
+    while len(pending) > chunk + context:
+        yield np.concatenate([pending, tail])[:width], False
+        pending = pending[chunk:]
+    yield np.concatenate([pending, tail])[:width], True
+
+
+def _sample(
+    levels: Float32Array, times: Float64Array, speech: Speech
+) -> tuple[Articulation, Prosody]:
+    """Mouth and melody of a window at times in seconds from its start."""
+    level = speech.level
+    mouth = articulate(levels[:, :-1], level.loud, level.noise)
+    melody = read_prosody(levels[:, -1], level.loud, level.noise)
+    positions = times * FRAME_RATE
+    grid = np.arange(len(levels))
+
+    def at(track: Float32Array) -> Float32Array:
+        return np.interp(positions, grid, track).astype(np.float32)
+
+    return (
+        Articulation(*(at(track) for track in vars(mouth).values())),
+        Prosody(at(melody.talk), at(melody.stress)),
+    )
+
+
+class _Actor:
+    """Everything that moves. The eyes carry their state from one chunk to the next."""
+
+    def __init__(self, controls: Controls) -> None:
+        self._controls = controls
+        self._fixations = Fixations(controls.seed)
+        self._blinks = Blinks(controls.blink_rate, controls.seed, self._fixations)
+
+    def act(
+        self, times: Float64Array, mouth: Articulation, melody: Prosody
+    ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
+        """The tracks of a `Motion` at rising times, one per state of mouth and melody."""
+        controls = self._controls
+        alive = _ease(times / EASE_IN)[:, None]
+        rotation, translation = move_head(times, melody, controls.seed)
+        rotation *= controls.head_motion * alive
+        translation *= controls.head_motion * alive
+        translation[:, 2] += (1 - controls.distance) * PORTRAIT_DISTANCE_CM
+        self._fixations.forget(times[0])
+        # The eyes hold their aim while the head turns (vestibulo-ocular reflex).
+        look = self._fixations.directions(times) * alive
+        gaze = np.array(controls.gaze) + look - rotation[:, :2]
+        brows = _brows(times, melody, controls.seed) * alive
+        expression = lip_weights(mouth) + _lids(gaze, self._blinks.closure(times))
+        expression += controls.expression * (_emotion(times, mouth, controls) + brows)
+        return (
+            np.clip(expression, 0, 1).astype(np.float32),
+            rotation.astype(np.float32),
+            translation.astype(np.float32),
+            gaze.astype(np.float32),
+        )
+
+
+def _emotion(times: Float64Array, mouth: Articulation, controls: Controls) -> Float64Array:
+    """The emotion's face, which leaves the lips to what they say."""
+    face = _ease(times / EMOTION_EASE_IN)[:, None] * face_of(controls.emotion)
+    face[:, PARTING] *= (1 - mouth.pressing)[:, None]
+    face[:, WIDENING] *= (1 - 0.5 * mouth.rounding)[:, None]
+    return face
+
+
+def _brows(times: Float64Array, melody: Prosody, seed: int) -> Float64Array:
+    """Brows that go with some of the stresses, and never rest quite still."""
+    willing = smooth_noise(times, rate=BROW_RATE, seed=seed, stream=_BROW)[:, 0]
+    unrest = smooth_noise(times, rate=BROW_RATE, seed=seed, stream=_UNREST, channels=3)
+    raised = 0.5 * melody.stress * np.clip(willing, 0, 2) + 0.03 * np.clip(unrest[:, 0], 0, 2)
+    lowered = 0.2 * melody.stress * np.clip(-willing - 0.5, 0, 2)
+    weights = np.zeros((len(times), len(ARKIT_INDEX)))
+    for name, track in {
+        "browInnerUp": raised, "browOuterUpLeft": 0.7 * raised, "browOuterUpRight": 0.6 * raised,
+        "browDownLeft": lowered, "browDownRight": lowered,
+        "eyeWideLeft": 0.2 * raised, "eyeWideRight": 0.2 * raised,
+        "mouthSmileLeft": 0.02 * np.clip(unrest[:, 1], 0, 2),
+        "mouthSmileRight": 0.02 * np.clip(unrest[:, 1], 0, 2),
+        "mouthPressLeft": 0.03 * np.clip(unrest[:, 2], 0, 2),
+        "mouthPressRight": 0.03 * np.clip(unrest[:, 2], 0, 2),
+    }.items():  # fmt: skip
+        weights[:, ARKIT_INDEX[name]] = track
+    return weights
+
+
+def _lids(gaze: Float64Array, closure: Float64Array) -> Float64Array:
+    """Lids that blink and follow the gaze. The person's left is the viewer's right."""
+    yaw, pitch = gaze[:, 0] / EYE_YAW_RANGE, gaze[:, 1] / EYE_PITCH_RANGE
+    weights = np.zeros((len(gaze), len(ARKIT_INDEX)))
+    for side, outward in (("Left", yaw), ("Right", -yaw)):
+        weights[:, ARKIT_INDEX[f"eyeLookOut{side}"]] = np.clip(outward, 0, 1)
+        weights[:, ARKIT_INDEX[f"eyeLookIn{side}"]] = np.clip(-outward, 0, 1)
+        weights[:, ARKIT_INDEX[f"eyeLookUp{side}"]] = np.clip(pitch, 0, 1)
+        weights[:, ARKIT_INDEX[f"eyeLookDown{side}"]] = np.clip(-pitch, 0, 1)
+    weights[:, [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]] = closure
+    return weights
+
+
+def _ease(x: Float64Array) -> Float64Array:
+    """From 0 to 1 over x from 0 to 1, with rest at both ends."""
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x))
