@@ -1,0 +1,318 @@
+"""The whole chain: a portrait and a voice become a marked, signed talking video.
+
+Example:
+    >>> from vasari.generate.pipeline import generate
+    >>> result = generate("portrait.jpg", "speech.wav", "talking.mp4")  # doctest: +SKIP
+    >>> print(result.watermark, result.signer)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import mimetypes
+import time
+import wave
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.errors import InputError, OutputError
+from vasari.generate.controls import Controls
+from vasari.generate.draft import Draft, check_output, drafting
+from vasari.generate.portrait import DEFAULT_SIZE, Portrait
+from vasari.generate.speech import Speech
+from vasari.generate.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from vasari.generate.marking import MarkedFrame
+    from vasari.provenance.credentials import Credential
+    from vasari.provenance.manifest import Ingredient, Parameter
+
+ImageArray = npt.NDArray[np.uint8]
+Progress = Callable[[int, int], None]  # frames done, frames in all
+
+MIN_FPS, MAX_FPS = 24.0, 60.0
+DEFAULT_FPS = 25.0
+STAGES = ("decode", "motion", "render", "watermark", "encode", "sign")
+SILENT_WARNING = "the speech is silent: the portrait breathes and blinks, its lips stay closed"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was made."""
+
+    path: Path
+    duration: float  # seconds of speech
+    frames: int
+    frames_per_second: float  # frames made per second of wall time, from first to last
+    watermark: str  # the id in the frames, 12 hexadecimal digits
+    signer: str  # whom the signing certificate names
+    standing: str  # what others may make of that signer
+    warnings: tuple[str, ...]  # what the user may not expect of the result
+    timings: Mapping[str, float]  # stage in STAGES -> ms per frame
+
+
+def generate(
+    portrait: Portrait | Path | str,
+    speech: Speech | Path | str,
+    output: Path | str,
+    *,
+    controls: Controls | None = None,
+    size: int = DEFAULT_SIZE,
+    fps: float = DEFAULT_FPS,
+    face: int = 1,
+    credential: Credential | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Make a talking video. The output appears when it is marked and signed, or not at all.
+
+    Args:
+        portrait: a picture file, or a portrait that was opened before.
+        speech: a sound or video file, or a speech that was opened or synthesised before.
+        output: an .mp4 file, replaced when the new one is complete.
+        controls: gaze, distance, emotion, liveliness and seed.
+        size: the side of the frame, 256, 512 or 1024 pixels, where the portrait is a file.
+        fps: frames per second, 24 to 60.
+        face: which face of the picture, 1 for the largest, where the portrait is a file.
+        credential: who signs; by default this machine's own, which is on no trust list.
+        progress: called after each frame.
+
+    Raises:
+        InputError: an input or an option cannot be used.
+        OutputError: the output cannot be written.
+        ProvenanceError: the output cannot be signed.
+    """
+    from vasari.provenance.credentials import Credential
+
+    started = time.perf_counter()
+    output = Path(output)
+    check_output(output, _files(portrait, speech))
+    with drafting(output) as draft:
+        credential = credential or Credential.default()
+        clip = _Clip.prepare(portrait, speech, controls=controls, size=size, fps=fps, face=face)
+        thumbnail = clip.write(draft.video, progress)
+        clip.sign(draft, thumbnail, credential)
+        draft.publish()
+    return clip.result(output, credential, time.perf_counter() - started)
+
+
+def frames(
+    portrait: Portrait | Path | str,
+    speech: Speech | Path | str,
+    *,
+    controls: Controls | None = None,
+    size: int = DEFAULT_SIZE,
+    fps: float = DEFAULT_FPS,
+    face: int = 1,
+) -> Iterator[ImageArray]:
+    """Make the frames of a talking video one by one, marked like those of a file.
+
+    Arguments and errors are those of `generate`.
+
+    Yields:
+        (size, size, 3) uint8 sRGB, ceil(duration * fps) of them.
+    """
+    clip = _Clip.prepare(portrait, speech, controls=controls, size=size, fps=fps, face=face)
+    return (marked.rgb() for marked in clip.marked_frames())
+
+
+def _new_identifier() -> int:
+    """An id for the watermark of one clip."""
+    from vasari.watermark.payload import new_identifier
+
+    return new_identifier()
+
+
+@dataclass
+class _Clip:
+    """One talking video on its way through the chain."""
+
+    portrait: Portrait
+    speech: Speech
+    controls: Controls
+    fps: float
+    ingredients: tuple[Ingredient, ...]
+    watch: Stopwatch
+    identifier: int = field(default_factory=_new_identifier)
+    count: int = 0  # frames written
+
+    @classmethod
+    def prepare(
+        cls,
+        portrait: Portrait | Path | str,
+        speech: Speech | Path | str,
+        *,
+        controls: Controls | None,
+        size: int,
+        fps: float,
+        face: int,
+    ) -> _Clip:
+        """Read the inputs."""
+        if not MIN_FPS <= fps <= MAX_FPS:
+            raise InputError(f"fps is {fps:g}; give {MIN_FPS:g} to {MAX_FPS:g} frames per second")
+        watch = Stopwatch()
+        with watch.stage("decode"):
+            voice = speech if isinstance(speech, Speech) else Speech.open(speech)
+            head = (
+                portrait
+                if isinstance(portrait, Portrait)
+                else Portrait.open(portrait, size=size, face=face)
+            )
+        ingredients = (_portrait_ingredient(portrait), _speech_ingredient(voice))
+        return cls(head, voice, controls or Controls(), fps, ingredients, watch)
+
+    def marked_frames(self) -> Iterator[MarkedFrame]:
+        """The frames, each of which carries the watermark."""
+        from vasari.generate.animator import animate
+        from vasari.generate.marking import Marker
+        from vasari.generate.render import Renderer
+
+        with self.watch.stage("render"):
+            renderer = Renderer(self.portrait)
+        with self.watch.stage("watermark"):
+            marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
+        motions = animate(self.speech, self.controls, self.fps)
+        pictures = renderer.frames(self.watch.each("motion", motions))
+        for picture in self.watch.each("render", pictures):
+            with self.watch.stage("watermark"):
+                marked = marker.mark(picture)
+            yield marked
+
+    def write(self, path: Path, progress: Progress | None) -> bytes:
+        """Write the marked frames and the sound to a file; gives a JPEG of the first frame."""
+        from vasari.generate.video import VideoWriter
+
+        total = math.ceil(self.speech.duration * self.fps)
+        thumbnail = b""
+        with (
+            self.watch.stage("encode"),
+            VideoWriter(path, size=self.portrait.size, fps=self.fps, speech=self.speech) as file,
+        ):
+            for marked in self.marked_frames():
+                file.write(marked)
+                self.count += 1
+                thumbnail = thumbnail or _jpeg(marked.rgb())
+                if progress is not None:
+                    progress(self.count, total)
+        return thumbnail
+
+    def sign(self, draft: Draft, thumbnail: bytes, credential: Credential) -> None:
+        """Sign the written file."""
+        from vasari.provenance.manifest import ManifestRecord, SoftBinding, sign
+        from vasari.watermark.payload import ALGORITHM
+
+        record = ManifestRecord(
+            title=draft.output.name,
+            ingredients=self.ingredients,
+            watermark=SoftBinding(ALGORITHM, self.identifier),
+            controls=_parameters(self.controls),
+            thumbnail=thumbnail,
+        )
+        try:
+            with self.watch.stage("sign"):
+                sign(draft.video, draft.signed, record, credential)
+        except OutputError as error:  # the user knows the output by its own name
+            raise OutputError(str(error).replace(str(draft.signed), str(draft.output))) from error
+
+    def result(self, output: Path, credential: Credential, seconds: float) -> Result:
+        """What was made."""
+        from vasari.watermark.payload import format_identifier
+
+        spent = self.watch.seconds
+        return Result(
+            path=output,
+            duration=self.speech.duration,
+            frames=self.count,
+            frames_per_second=self.count / seconds,
+            watermark=format_identifier(self.identifier),
+            signer=credential.signer_name,
+            standing=credential.standing,
+            warnings=(SILENT_WARNING,) if self.speech.silent else (),
+            timings={name: 1000 * spent.get(name, 0.0) / self.count for name in STAGES},
+        )
+
+
+def _files(portrait: Portrait | Path | str, speech: Speech | Path | str) -> list[Path]:
+    """The files that the inputs come from."""
+    given = speech.path if isinstance(speech, Speech) else speech
+    return [Path(each) for each in (portrait, given) if isinstance(each, Path | str)]
+
+
+def _portrait_ingredient(portrait: Portrait | Path | str) -> Ingredient:
+    """The portrait as the manifest lists it."""
+    from vasari.provenance.manifest import Ingredient
+
+    if isinstance(portrait, Portrait):
+        return Ingredient(_png(portrait.image), "portrait", "portrait.png", "image/png")
+    return _file_ingredient(Path(portrait), "portrait")
+
+
+def _speech_ingredient(speech: Speech) -> Ingredient:
+    """The sound as the manifest lists it."""
+    from vasari.provenance.manifest import Ingredient
+
+    if speech.path is None:
+        return Ingredient(_wav(speech), "sound", "speech.wav", "audio/wav")
+    return _file_ingredient(speech.path, "sound")
+
+
+def _file_ingredient(path: Path, role: str) -> Ingredient:
+    """A file as the manifest lists it, without the folder it came from."""
+    from vasari.provenance.manifest import UNKNOWN_MIME_TYPE, Ingredient
+
+    mime_type = mimetypes.guess_type(path.name)[0] or UNKNOWN_MIME_TYPE
+    return Ingredient(path, role, path.name, mime_type)
+
+
+def _parameters(controls: Controls) -> dict[str, Parameter]:
+    """Controls as the manifest keeps them: no lists, plain names."""
+    yaw, pitch = controls.gaze
+    return {
+        "gazeYaw": yaw,
+        "gazePitch": pitch,
+        "distance": controls.distance,
+        "emotion": dict(controls.emotion),
+        "headMotion": controls.head_motion,
+        "expression": controls.expression,
+        "blinkRate": controls.blink_rate,
+        "seed": controls.seed,
+    }
+
+
+def _jpeg(picture: ImageArray) -> bytes:
+    """A thumbnail of a frame."""
+    from PIL import Image
+
+    from vasari.provenance.manifest import THUMBNAIL_EDGE
+
+    image = Image.fromarray(picture)
+    image.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _png(picture: ImageArray) -> bytes:
+    """A picture as a PNG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _wav(speech: Speech) -> bytes:
+    """Samples in memory as a WAV file, 16 bits."""
+    assert speech.samples is not None
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(len(speech.samples))
+        file.setsampwidth(2)
+        file.setframerate(speech.rate)
+        file.writeframes((speech.samples.T * 32767).astype("<i2").tobytes())
+    return buffer.getvalue()

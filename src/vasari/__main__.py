@@ -1,0 +1,5 @@
+"""`python -m vasari` is the program `vasari`."""
+
+from vasari.cli import main
+
+main()
