@@ -81,7 +81,9 @@ class Portrait:
         found = mesh_face(picture)
         if found is not None and _same_face(found, moved):
             moved = found
-        return cls(picture, moved, align(moved, template()), split(picture, _face_mask(moved, size)))
+        return cls(
+            picture, moved, align(moved, template()), split(picture, _face_mask(moved, size))
+        )
 
     @property
     def size(self) -> int:

@@ -1,0 +1,148 @@
+"""The mouth: what shows between parted lips, the upper teeth on the skull, the rest on the jaw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.generate.blendshapes import jaw_drop
+from vasari.generate.dentition import Drawing, Palette, draw_lower, draw_upper, palette
+from vasari.generate.patch import Window, fit_affine, outline, paint
+from vasari.generate.portrait import Portrait
+from vasari.generate.topology import LOWER_LIP_INNER, UPPER_LIP_INNER
+
+Float32Array = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.uint8]
+
+INNER_LIPS = UPPER_LIP_INNER + LOWER_LIP_INNER[-2:0:-1]  # around the opening
+
+# In cm of the face's frame, from the line on which the closed lips meet.
+UPPER_EDGE = 0.28  # the edges of the upper teeth, below
+LOWER_EDGE = -0.12  # the edges of the lower teeth when the jaw is shut, behind the upper ones
+TEETH_BEHIND = 0.7  # the teeth, behind the lips
+TYPICAL_WIDTH = 5.6  # of a mouth, between the corners of the lips
+WIDTH_RANGE = (0.5, 1.2)  # of the typical width: how far teeth are fitted to a mouth
+
+DRAWING_DETAIL = 1.5  # pixels of a drawing for one of the portrait
+SEALED, PARTED = (
+    0.25,
+    1.2,
+)  # pixels between the lips: below the one nothing shows, above the other all
+LIP_SHADE = 0.55  # how dark it is right under the lips
+LIP_SHADE_REACH = 0.07  # of the mouth's width: how far that shade reaches inward
+TONGUE_OUT = 1.2  # cm that the tongue rises at tongueOut = 1
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """The inside of a portrait's mouth."""
+
+    colours: Palette
+    upper: Drawing
+    lower: Drawing
+    anchors: Float32Array  # (3, 3) cm in the face's frame: the drawings' origin, right, down
+    size: float  # cm of the face for one of a drawing
+
+
+def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
+    """Draw the inside of a portrait's mouth.
+
+    Args:
+        portrait: whose.
+        rest: (478, 3) cm, the face in its own frame with closed lips.
+    """
+    upper, lower = rest[list(UPPER_LIP_INNER)], rest[list(LOWER_LIP_INNER)]
+    line = (upper[4:7] + lower[4:7]).mean(axis=0) / 2
+    width = float(np.linalg.norm(upper[0] - upper[-1]))
+    size = float(np.clip(width / TYPICAL_WIDTH, *WIDTH_RANGE))
+    origin = line + np.array([0, 0, TEETH_BEHIND], np.float32)
+    anchors = origin + np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+    colours = palette(portrait)
+    density = portrait.placement.scale * DRAWING_DETAIL * size
+    return Mouth(
+        colours,
+        draw_upper(colours, density),
+        draw_lower(colours, density),
+        anchors.astype(np.float32),
+        size,
+    )
+
+
+def jaw_anchors(mouth: Mouth, opening: float, tongue: float) -> tuple[Float32Array, Float32Array]:
+    """The anchors, (3, 3) cm each, of the upper and of the lower drawing.
+
+    Args:
+        mouth: whose.
+        opening: jawOpen, 0..1.
+        tongue: tongueOut, 0..1.
+    """
+    edge = np.array([0, UPPER_EDGE * mouth.size, 0], np.float32)
+    upper = mouth.anchors + edge
+    dropped = jaw_drop(mouth.anchors[:1], opening * mouth.size)
+    edge = np.array([0, LOWER_EDGE * mouth.size - TONGUE_OUT * tongue, 0], np.float32)
+    return upper, mouth.anchors + dropped + edge
+
+
+def paint_mouth(
+    mouth: Mouth,
+    frame: ImageArray,
+    lips: Float32Array,
+    upper: Float32Array,
+    lower: Float32Array,
+    light: float,
+) -> None:
+    """Paint the inside of the mouth between the lips.
+
+    Args:
+        mouth: whose.
+        frame: (S, S, 3), changed.
+        lips: (20, 2) pixels, INNER_LIPS as they now stand.
+        upper: (3, 2) pixels, the upper drawing's anchors: origin, 1 cm right, 1 cm down.
+        lower: (3, 2) pixels, the lower drawing's.
+        light: 0..1, less where protruding lips keep it out.
+    """
+    gap = _gap(lips)
+    window = Window.around(lips, 2, len(frame))
+    if gap <= SEALED or window.empty:
+        return
+    mask = outline(lips, window) * np.float32(min((gap - SEALED) / (PARTED - SEALED), 1))
+    pixels = np.empty((window.height, window.width, 3), np.float32)
+    pixels[:] = mouth.colours.dark
+    _lay(pixels, mouth.lower, lower, window, mouth.size)
+    _lay(pixels, mouth.upper, upper, window, mouth.size)
+    pixels *= np.float32(light) * _shade(mask, lips)[..., None]
+    paint(frame, window, pixels.astype(np.uint8), mask)
+
+
+def _gap(lips: Float32Array) -> float:
+    """The widest distance between the lips, pixels."""
+    upper, lower = lips[1:10], lips[19:10:-1]
+    return float(np.linalg.norm(lower - upper, axis=1).max())
+
+
+def _lay(
+    pixels: Float32Array, drawing: Drawing, anchors: Float32Array, window: Window, size: float
+) -> None:
+    """Lay a drawing over the pixels of a window, where its anchors say."""
+    import cv2
+
+    unit = drawing.density / size  # pixels of the drawing for one cm of the face
+    corners = drawing.origin + np.array([[0, 0], [unit, 0], [0, unit]], np.float32)
+    warp = fit_affine(corners, anchors - window.corner)
+    layer = cv2.warpAffine(
+        drawing.pixels, warp, (window.width, window.height), flags=cv2.INTER_LINEAR
+    )
+    share = layer[..., 3:].astype(np.float32) / 255
+    pixels += share * (layer[..., :3] - pixels)
+
+
+def _shade(mask: Float32Array, lips: Float32Array) -> Float32Array:
+    """How light it is inside the mouth, (h, w) 0..1: dark toward the lips."""
+    import cv2
+
+    width = float(np.linalg.norm(lips[0] - lips[10]))
+    reach = max(LIP_SHADE_REACH * width, 1.0)
+    inner = cv2.GaussianBlur(mask, (0, 0), reach / 2, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(1 - LIP_SHADE * np.clip(1.6 - 2 * inner, 0, 1), np.float32)

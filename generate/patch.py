@@ -1,0 +1,65 @@
+"""Small pictures with soft outlines that are painted over a frame: eyes and mouth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.generate.raster import blend
+
+Float32Array = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.uint8]
+
+SUPERSAMPLING = 4  # samples across a pixel, for outlines without stairs
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of whole pixels inside a frame."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @classmethod
+    def around(cls, points: Float32Array, margin: int, size: int) -> Window:
+        """The window around points, (N, 2) pixels, cut at the frame's edges; it may be empty."""
+        low = np.clip(np.floor(points.min(axis=0)) - margin, 0, size).astype(int)
+        high = np.clip(np.ceil(points.max(axis=0)) + margin + 1, 0, size).astype(int)
+        return cls(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no pixel."""
+        return self.width <= 0 or self.height <= 0
+
+    @property
+    def corner(self) -> Float32Array:
+        """Its first pixel, (2,)."""
+        return np.array([self.left, self.top], np.float32)
+
+
+def outline(polygon: Float32Array, window: Window) -> Float32Array:
+    """How much of each pixel of a window a polygon, (N, 2) frame pixels, covers: (h, w) 0..1."""
+    import cv2
+
+    large = np.zeros((window.height * SUPERSAMPLING, window.width * SUPERSAMPLING), np.uint8)
+    # Pixel centres are at whole numbers: the window begins half a pixel before its first centre.
+    fine = (polygon - window.corner + 0.5) * SUPERSAMPLING - 0.5
+    cv2.fillPoly(large, [np.rint(fine * 16).astype(np.int32)], 255, shift=4)
+    small = cv2.resize(large, (window.width, window.height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32) / np.float32(255)
+
+
+def paint(frame: ImageArray, window: Window, pixels: ImageArray, mask: Float32Array) -> None:
+    """Blend pixels, (h, w, 3), through a mask, (h, w) 0..1, into a window of a frame."""
+    blend(frame, window.left, window.top, pixels, mask)
+
+
+def fit_affine(sources: Float32Array, targets: Float32Array) -> Float32Array:
+    """The affine map, (2, 3), that best carries source points to targets, both (N, 2)."""
+    lifted = np.column_stack([sources, np.ones(len(sources), np.float32)])
+    return np.asarray(np.linalg.lstsq(lifted, targets, rcond=None)[0].T, np.float32)

@@ -1,0 +1,86 @@
+"""Turning, moving and projecting the head: from a pose to points in the frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.generate.motion import PORTRAIT_DISTANCE_CM
+from vasari.generate.portrait import Portrait
+from vasari.generate.topology import CHIN
+
+Float32Array = npt.NDArray[np.float32]
+
+# The joint between skull and spine, in the face's own frame: cm right, down and back of the eyes.
+NECK_JOINT = (0.0, 4.0, 9.0)
+THROAT = 4.0  # cm below the chin: what stays in place when the head comes nearer
+BODY_FOLLOWS = 0.15  # of the head's shift
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera before the portrait that shows it as it is (weak perspective undone)."""
+
+    scale: float  # pixels per cm at the depth of the eyes
+    joint: Float32Array  # (3,) pixels: the point about which the head turns
+    axis: Float32Array  # (2,) pixels: where the optical axis meets the frame
+    depth: float  # pixels: the depth of the eyes
+
+    @classmethod
+    def before(cls, portrait: Portrait) -> Camera:
+        """The camera that took a portrait, at the distance of a portrait."""
+        placement = portrait.placement
+        joint = placement.place(np.array(NECK_JOINT, np.float32))
+        throat = portrait.mesh[CHIN, :2] + placement.rotation[:2, 1] * THROAT * placement.scale
+        return cls(placement.scale, joint, throat.astype(np.float32), float(placement.offset[2]))
+
+    def project(
+        self,
+        points: Float32Array,
+        share: Float32Array,
+        rotation: Float32Array,
+        translation: Float32Array,
+    ) -> Float32Array:
+        """Where points stand in the frame after the head has moved.
+
+        Args:
+            points: (N, 3) pixels, the portrait's own place of each.
+            share: (N,) 0..1, how far each goes with the head.
+            rotation: (3,) degrees, yaw, pitch, roll as in ``Motion``.
+            translation: (3,) cm, right, up, nearer.
+
+        Returns:
+            (N, 3) float32 pixels, z for the order in depth.
+        """
+        reach = PORTRAIT_DISTANCE_CM * self.scale
+        solid = self._unproject(points, reach)
+        joint = self._unproject(self.joint[None], reach)[0]
+        turned = (solid - joint) @ turn(rotation).T + joint
+        moved = solid + share[:, None] * (turned - solid)
+        shift = np.asarray(translation) * (self.scale, -self.scale, -self.scale)
+        moved[:, :2] += (share + BODY_FOLLOWS * (1 - share))[:, None] * shift[:2]
+        # The whole body comes nearer; only the head withdraws, or the frame's edge would show.
+        moved[:, 2] += shift[2] * (share if translation[2] < 0 else 1.0)
+        near = reach / (reach + moved[:, 2])
+        flat = moved[:, :2] * near[:, None] + self.axis
+        return np.column_stack([flat, moved[:, 2] + self.depth]).astype(np.float32)
+
+    def _unproject(self, points: Float32Array, reach: float) -> Float32Array:
+        """Points about the optical axis, undoing the perspective of the portrait."""
+        depth = points[:, 2] - self.depth
+        flat = (points[:, :2] - self.axis) * ((reach + depth) / reach)[:, None]
+        return np.column_stack([flat, depth]).astype(np.float32)
+
+
+def turn(rotation: Float32Array) -> Float32Array:
+    """The matrix, (3, 3), of yaw, pitch and roll in degrees; yaw is applied first.
+
+    Axes are the image's (x right, y down, z away); signs are those of ``Motion``.
+    """
+    yaw, pitch, roll = np.radians(np.asarray(rotation, np.float64))
+    about_y = [[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]]
+    about_x = [[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]]
+    about_z = [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]
+    return np.asarray(np.array(about_z) @ np.array(about_x) @ np.array(about_y), np.float32)

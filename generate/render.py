@@ -1,0 +1,203 @@
+"""The renderer: a portrait and a motion become frames.
+
+One mesh carries the person's pixels over the background that stays; eyes and mouth, which a moved
+picture cannot show, are painted behind the lids and the lips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.generate.blendshapes import face_shapes, lip_closure
+from vasari.generate.eyes import Eye, find_eyes, gaze_shift, paint_eye
+from vasari.generate.motion import ARKIT_INDEX, Motion
+from vasari.generate.mouth import INNER_LIPS, Mouth, jaw_anchors, make_mouth, paint_mouth
+from vasari.generate.portrait import Portrait
+from vasari.generate.pose import Camera
+from vasari.generate.sheet import Sheet, lay_sheet
+from vasari.generate.topology import (
+    ALL_POINTS,
+    FACE_OVAL,
+    LOWER_LIP_INNER,
+    LOWER_LIP_OUTER,
+    UPPER_LIP_INNER,
+    UPPER_LIP_OUTER,
+)
+
+Float32Array = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.uint8]
+
+# The picture is kept at twice the frame's density, so that moving it by parts of a pixel does not
+# blur it.
+DETAIL = 2
+
+LIP_INSET = 0.3  # of the lip's thickness, where the portrait's lips are parted
+PARTED_CM = 0.3
+PROTRUSION_SHADE = 0.6  # of the light into the mouth, kept out by lips pushed forward
+
+_JAW_OPEN, _TONGUE_OUT = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["tongueOut"]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One frame of a motion."""
+
+    expression: Float32Array  # (52,) 0..1
+    rotation: Float32Array  # (3,) degrees
+    translation: Float32Array  # (3,) cm
+    gaze: Float32Array  # (2,) degrees
+
+
+class Renderer:
+    """Shows a portrait in motion.
+
+    Not safe to use from two threads at once: it draws into its own buffers.
+    """
+
+    def __init__(self, portrait: Portrait) -> None:
+        self._portrait = portrait
+        self._camera = Camera.before(portrait)
+        self._sheet: Sheet = lay_sheet(portrait)
+        own = portrait.placement.unplace(portrait.mesh)
+        self._rest = own + lip_closure(own)
+        self._shapes = face_shapes(self._rest)
+        self._eyes: list[Eye] = find_eyes(portrait)
+        self._mouth: Mouth = make_mouth(portrait, self._rest)
+        self._texture = _texture(portrait)
+        self._sources = _sources(self._sheet, own)
+        size = portrait.size
+        self._map_x, self._map_y, self._depth = np.zeros((3, size, size), np.float32)
+        self._frame = np.empty((size, size, 3), np.uint8)
+
+    def frames(self, blocks: Iterable[Motion]) -> Iterator[ImageArray]:
+        """Render motions one after the other.
+
+        Yields:
+            (S, S, 3) uint8 sRGB, one for each frame of the motions; each is valid until the next
+            is asked for.
+        """
+        for block in blocks:
+            for t in range(len(block)):
+                yield self.frame(
+                    Pose(
+                        block.expression[t], block.rotation[t], block.translation[t], block.gaze[t]
+                    )
+                )
+
+    def frame(self, pose: Pose) -> ImageArray:
+        """Render one frame, (S, S, 3) uint8 sRGB, valid until the next."""
+        placement = self._portrait.placement
+        face = self._express(pose.expression)
+        upper, lower = jaw_anchors(
+            self._mouth, float(pose.expression[_JAW_OPEN]), float(pose.expression[_TONGUE_OUT])
+        )
+        rims = [list(eye.rim) for eye in self._eyes]
+        balls = [self._portrait.mesh[rim] for rim in rims]
+        points, parts = _stack(
+            [
+                self._moved_sheet(placement.place(face)),
+                placement.place(upper),
+                placement.place(lower),
+            ]
+            + balls
+        )
+        share = np.ones(len(points), np.float32)
+        share[: len(self._sheet.points)] = self._sheet.head_share
+        shown = self._camera.project(points, share, pose.rotation, pose.translation)
+        sheet, upper, lower, *balls = (shown[part] for part in parts)
+        self._draw_sheet(sheet)
+        for eye, rim, ball in zip(self._eyes, rims, balls, strict=True):
+            shift = gaze_shift(eye, pose.gaze, placement.scale)
+            home = self._portrait.mesh[rim, :2]
+            paint_eye(eye, self._frame, sheet[rim, :2], ball[:, :2], home, shift)
+        lips = sheet[list(INNER_LIPS), :2]
+        paint_mouth(
+            self._mouth,
+            self._frame,
+            lips,
+            upper[:, :2],
+            lower[:, :2],
+            _mouth_light(pose.expression),
+        )
+        return self._frame
+
+    def _express(self, expression: Float32Array) -> Float32Array:
+        """The face in its own frame, (478, 3) cm, lips never passing through each other."""
+        face = self._rest + np.tensordot(expression, self._shapes, axes=1)
+        upper, lower = list(UPPER_LIP_INNER), list(LOWER_LIP_INNER)
+        crossed = face[lower, 1] < face[upper, 1]
+        middle = (face[lower] + face[upper])[crossed] / 2
+        for row in (upper, lower):
+            face[np.array(row)[crossed]] = middle
+        return np.asarray(face, np.float32)
+
+    def _moved_sheet(self, face: Float32Array) -> Float32Array:
+        """The sheet's points, (N, 3) pixels, with an expression, before the head moves."""
+        points = self._sheet.points.copy()
+        pull = (face - self._portrait.mesh)[list(FACE_OVAL)]
+        points[:ALL_POINTS] = face
+        points[ALL_POINTS:] += self._sheet.stretch @ pull
+        return points
+
+    def _draw_sheet(self, points: Float32Array) -> None:
+        """Draw the person at the sheet's points over the background."""
+        import cv2
+
+        from vasari.generate.raster import composite, rasterise
+
+        rasterise(self._sheet.faces, points, self._sources, self._map_x, self._map_y, self._depth)
+        layer = cv2.remap(
+            self._texture,
+            self._map_x,
+            self._map_y,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        composite(layer, self._portrait.layers.background, self._frame)
+
+
+def _mouth_light(expression: Float32Array) -> float:
+    """The light that protruding lips let into the mouth, 0..1."""
+    shut_out = expression[ARKIT_INDEX["mouthPucker"]] + expression[ARKIT_INDEX["mouthFunnel"]]
+    return 1 - PROTRUSION_SHADE * min(float(shut_out), 1)
+
+
+def _sources(sheet: Sheet, face: Float32Array) -> Float32Array:
+    """Where in the texture the sheet's points take their pixels, (N, 2).
+
+    The edges of parted lips take theirs a little inside the lip, that no tooth sticks to it.
+    """
+    places = sheet.points[:, :2].copy()
+    for inner, outer in (
+        (UPPER_LIP_INNER, UPPER_LIP_OUTER),
+        (LOWER_LIP_INNER, LOWER_LIP_OUTER),
+    ):
+        rows, edges = list(inner), list(outer)
+        gap = np.linalg.norm(face[list(LOWER_LIP_INNER)] - face[list(UPPER_LIP_INNER)], axis=1)
+        inset = LIP_INSET * np.clip(gap.max() / PARTED_CM, 0, 1)
+        places[rows] += inset * (places[edges] - places[rows])
+    return np.ascontiguousarray((places + 0.5) * DETAIL - 0.5)
+
+
+def _texture(portrait: Portrait) -> ImageArray:
+    """The person with alpha, (2S, 2S, 4) uint8."""
+    import cv2
+
+    layers = portrait.layers
+    alpha = np.rint(layers.alpha * 255).astype(np.uint8)
+    layer = np.dstack([layers.foreground, alpha])
+    size = portrait.size * DETAIL
+    return np.asarray(cv2.resize(layer, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _stack(arrays: list[Float32Array]) -> tuple[Float32Array, list[slice]]:
+    """Arrays of points laid end to end, and where each lies."""
+    ends = np.cumsum([len(array) for array in arrays])
+    parts = [
+        slice(int(end) - len(array), int(end)) for end, array in zip(ends, arrays, strict=True)
+    ]
+    return np.concatenate(arrays), parts

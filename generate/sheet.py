@@ -1,0 +1,170 @@
+"""The sheet: one mesh over the whole picture, the face in its middle, that carries the pixels.
+
+The face's own triangles are surrounded by a grid which reaches beyond the frame. Hair, ears and
+hat turn with the skull, at the depth that they have on a head; the neck bends; the shoulders rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.generate.portrait import Portrait
+from vasari.generate.topology import (
+    ALL_POINTS,
+    CHIN,
+    FACE_OVAL,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    LOWER_LIP_INNER,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+    UPPER_LIP_INNER,
+    strip,
+    triangles,
+)
+
+Float32Array = npt.NDArray[np.float32]
+Int32Array = npt.NDArray[np.int32]
+
+GRID_CELLS = 30  # across the frame
+GRID_BEYOND = 8  # cells on each side, so that a moved sheet still covers the frame
+OVAL_CLEARANCE = 0.5  # of a cell: grid points nearer to the face would make slivers
+
+# Lengths in cm of the head.
+SKULL_DEPTH = 9.0  # from the eyes back to the axis about which the silhouette turns
+SKULL_CURVE = 3.0  # how thick the hair over the skull may be before its depth is reached
+NECK_START, NECK_END = -1.0, 9.0  # below the chin: where the head's motion begins to fade, and ends
+SKIN_STRETCH = 2.5  # how far outside the oval an expression still pulls
+HEAD_REACH = (4.0, 10.0)  # outside the oval: where an uncut picture begins to rest, and rests
+EDGE_REST = 0.12  # of the frame: its lower edge holds the shoulders
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A mesh over the picture. Its first 478 points are the face's."""
+
+    points: Float32Array  # (N, 3) pixels, where the picture is at rest
+    faces: Int32Array  # (K, 3) triangles
+    head_share: Float32Array  # (N,) 0..1: 1 goes with the head, 0 rests
+    stretch: Float32Array  # (N - 478, 36): how the oval's expression pulls the grid
+
+
+def lay_sheet(portrait: Portrait) -> Sheet:
+    """Lay the sheet over a portrait."""
+    grid = _grid_around(portrait)
+    flat = np.concatenate([portrait.mesh[:, :2], grid])
+    outside = _distance_to_oval(portrait, grid)
+    depth = _grid_depth(portrait, grid, outside)
+    points = np.concatenate([portrait.mesh, np.column_stack([grid, depth])])
+    share = np.ones(len(points), np.float32)
+    share[ALL_POINTS:] = _head_share(portrait, grid, outside)
+    return Sheet(
+        points.astype(np.float32),
+        np.concatenate([_face_triangles(), _grid_triangles(portrait, flat)]),
+        share,
+        _stretch(portrait, grid, outside),
+    )
+
+
+def _face_triangles() -> Int32Array:
+    """The face with its eyes and mouth filled, which patches are painted over."""
+    return np.concatenate(
+        [
+            triangles(),
+            strip(RIGHT_UPPER_LID, RIGHT_LOWER_LID),
+            strip(LEFT_UPPER_LID, LEFT_LOWER_LID),
+            strip(UPPER_LIP_INNER, LOWER_LIP_INNER),
+        ]
+    )
+
+
+def _oval(portrait: Portrait) -> Float32Array:
+    return np.ascontiguousarray(portrait.mesh[list(FACE_OVAL), :2])
+
+
+def _grid_around(portrait: Portrait) -> Float32Array:
+    """The grid's points outside the face, (G, 2) pixels."""
+    import cv2
+
+    cell = portrait.size / GRID_CELLS
+    line = np.arange(-GRID_BEYOND, GRID_CELLS + GRID_BEYOND + 1, dtype=np.float32) * cell
+    grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    oval = _oval(portrait)
+    inside = [cv2.pointPolygonTest(oval, (float(x), float(y)), True) for x, y in grid]
+    return np.asarray(grid[np.array(inside) < -OVAL_CLEARANCE * cell], np.float32)
+
+
+def _distance_to_oval(portrait: Portrait, grid: Float32Array) -> Float32Array:
+    """Distances of grid points to each point of the oval, (G, 36) cm."""
+    apart = np.linalg.norm(grid[:, None] - _oval(portrait)[None], axis=2)
+    return np.asarray(apart / portrait.placement.scale, np.float32)
+
+
+def _grid_triangles(portrait: Portrait, flat: Float32Array) -> Int32Array:
+    """Triangles between the oval and the grid's points, none over the face."""
+    import cv2
+    from scipy.spatial import Delaunay
+
+    names = np.concatenate([np.array(FACE_OVAL), np.arange(ALL_POINTS, len(flat))])
+    faces = names[Delaunay(flat[names]).simplices]
+    oval = _oval(portrait)
+    middles = flat[faces].mean(axis=1)
+    outside = [cv2.pointPolygonTest(oval, (float(x), float(y)), False) < 0 for x, y in middles]
+    return np.asarray(faces[np.array(outside)], np.int32)
+
+
+def _grid_depth(portrait: Portrait, grid: Float32Array, outside: Float32Array) -> Float32Array:
+    """The depth of grid points, (G,) pixels: the skull curves back from the oval."""
+    placement = portrait.placement
+    oval_depth = placement.unplace(portrait.mesh[list(FACE_OVAL)])[:, 2]
+    nearness = 1 / np.maximum(outside, 0.1) ** 2
+    edge = nearness @ oval_depth / nearness.sum(axis=1)
+    out = outside.min(axis=1)
+    # An ellipse from the oval back to the silhouette, which lies at the depth of the axis.
+    along = np.clip(out / (out + _distance_to_outline(portrait, grid) + 1e-3), 0, 1)
+    depth = SKULL_DEPTH + (edge - SKULL_DEPTH) * np.sqrt(1 - along**2)
+    # The depth is along the face's own axis; solve for the image's z at the given x and y.
+    axis = placement.rotation[:, 2]
+    offset = (grid - placement.offset[:2]) @ axis[:2]
+    return np.asarray((placement.scale * depth - offset) / axis[2] + placement.offset[2])
+
+
+def _distance_to_outline(portrait: Portrait, grid: Float32Array) -> Float32Array:
+    """How far inside the person's outline grid points lie, (G,) cm, at most SKULL_CURVE."""
+    import cv2
+
+    size = portrait.size
+    person = (portrait.layers.alpha > 0.5).astype(np.uint8)
+    inside = cv2.distanceTransform(person, cv2.DIST_L2, cv2.DIST_MASK_5)
+    spots = np.clip(np.rint(grid), 0, size - 1).astype(int)
+    distance = inside[spots[:, 1], spots[:, 0]] / portrait.placement.scale
+    return np.minimum(distance, SKULL_CURVE).astype(np.float32)
+
+
+def _head_share(portrait: Portrait, grid: Float32Array, outside: Float32Array) -> Float32Array:
+    """How far grid points go with the head, (G,) 0..1."""
+    placement = portrait.placement
+    down = placement.rotation[:2, 1] / np.linalg.norm(placement.rotation[:2, 1])
+    below = (grid - portrait.mesh[CHIN, :2]) @ down / placement.scale
+    share = 1 - _ramp(below, NECK_START, NECK_END)
+    share *= _ramp(portrait.size - grid[:, 1], 0, EDGE_REST * portrait.size)
+    if portrait.layers.alpha.min() == 1:
+        share *= 1 - _ramp(outside.min(axis=1), *HEAD_REACH)
+    return np.asarray(share, np.float32)
+
+
+def _stretch(portrait: Portrait, grid: Float32Array, outside: Float32Array) -> Float32Array:
+    """How the expression at each point of the oval pulls the grid, (G, 36)."""
+    nearness = 1 / np.maximum(outside, 0.1) ** 2
+    weights = nearness / nearness.sum(axis=1, keepdims=True)
+    fade = 1 - _ramp(outside.min(axis=1), 0, SKIN_STRETCH)
+    return np.asarray(weights * fade[:, None], np.float32)
+
+
+def _ramp(value: Float32Array, low: float, high: float) -> Float32Array:
+    """A smooth step from 0 at low to 1 at high."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
