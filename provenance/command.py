@@ -1,0 +1,53 @@
+"""`vasari verify`: the verdict on a file's origin, on a terminal or as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the whole verdict as JSON.")
+@click.option(
+    "--trust",
+    metavar="ANCHORS.pem",
+    type=click.Path(path_type=Path),
+    help="Root certificates of signers whom you trust.",
+)
+@click.pass_context
+def verify(context: click.Context, file: Path, as_json: bool, trust: Path | None) -> None:
+    r"""Say where FILE comes from, who says so, and whether it was changed since.
+
+    FILE is a video, picture or sound, made by Vasari or by anyone else. Two things are looked for:
+    the C2PA manifest, a signed statement inside the file that breaks if one byte changes, and
+    Vasari's watermark, which stays in the frames when the manifest is lost. Nothing is fetched
+    from a network.
+
+    \b
+    Exit codes:
+      0  intact provenance: unchanged since it was signed
+      2  unusable input: missing, empty, or no media
+      3  no provenance found, which proves nothing
+      4  broken: changed since it was signed, or the manifest was
+         removed and only the watermark is left
+
+    Exit code 0 does not mean that the signer is known. Without --trust every signer is unknown:
+    anyone can sign under any name. Get the root certificate of the supposed maker over a channel
+    that you trust, and pass it with --trust.
+    """
+    from rich.console import Console
+
+    from vasari.provenance.presentation import show
+    from vasari.provenance.verdict import load_trust_anchors
+    from vasari.provenance.verdict import verify as judge
+
+    anchors = load_trust_anchors(trust) if trust else b""
+    verdict = judge(file, trust_anchors=anchors)
+    if as_json:
+        click.echo(json.dumps(verdict.to_dict(), indent=2))
+    else:
+        show(verdict, Console(highlight=False, markup=False, emoji=False))
+    context.exit(verdict.exit_code)

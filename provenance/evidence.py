@@ -1,0 +1,344 @@
+"""What a file's C2PA manifest says, read without trusting a byte of it."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from vasari.errors import InputError
+from vasari.provenance.findings import TIME_STAMPED, TRUSTED, UNTRUSTED, code_words
+from vasari.provenance.manifest import CONTROLS_LABEL, DIGESTS_LABEL
+from vasari.provenance.sourcetype import IPTC, source_type_words
+
+# Limits on what a stranger's manifest makes us do and print.
+MAX_TEXT = 200  # characters of any text that a manifest holds
+MAX_LISTED = 100  # ingredients, actions, findings of one manifest
+MAX_DEPTH = 8  # ingredients of ingredients
+MAX_MARKER_SCAN = 256 << 20  # bytes searched for the remains of a manifest
+
+# The type of a C2PA manifest store in JUMBF, wherever a format keeps it (C2PA 2.2, section 11.1.4).
+MANIFEST_STORE_UUID = bytes.fromhex("6332706100110010800000aa00389b71")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result of validation."""
+
+    code: str  # of C2PA
+    words: str  # what it means
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that was done to make the file."""
+
+    name: str  # of C2PA, for instance "c2pa.created"
+    agent: str  # the software that did it, or ""
+    when: str  # as the signer's clock had it, ISO 8601, or ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Something that the file was made from."""
+
+    role: str  # what it was used as, or how it is related
+    title: str  # what it was called
+    mime_type: str  # or ""
+    sha256: str  # of its bytes, if the maker stated it, or ""
+    manifest: Manifest | None  # its own manifest, if it had one
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a manifest says, and whether it holds.
+
+    All text is the maker's own: it is signed, which does not make it true.
+    """
+
+    title: str
+    signer: str  # whom the certificate names, "" if it cannot be read
+    issuer: str  # the organization in the certificate, or ""
+    algorithm: str  # of the signature, or ""
+    time_stamp: str  # when an authority saw the signature, ISO 8601, or ""
+    generator: str  # software and version
+    source_type: str  # URI of the digital source type, or ""
+    origins: tuple[Origin, ...]
+    actions: tuple[Action, ...]
+    soft_bindings: tuple[tuple[str, str], ...]  # (algorithm, value)
+    controls: Mapping[str, Any]  # of a talking portrait, as given to Vasari
+    training: str  # whether others may train on it: allowed, notAllowed, constrained, or ""
+    intact: bool = True  # the C2PA library calls it valid or trusted
+    trusted: bool = False  # the signer is under a trust anchor in use
+    failures: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()  # neither good nor bad
+    successes: tuple[Finding, ...] = ()
+
+    @property
+    def source_words(self) -> str:
+        """How the file came about, in plain words, or ""."""
+        return source_type_words(self.source_type) if self.source_type else ""
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the maker says that at least a part of it is synthetic."""
+        return self.source_type.removeprefix(IPTC) in _SYNTHETIC
+
+
+_SYNTHETIC = {
+    "algorithmicMedia",
+    "compositeSynthetic",
+    "compositeWithTrainedAlgorithmicMedia",
+    "trainedAlgorithmicMedia",
+    "virtualRecording",
+}
+
+
+@dataclass(frozen=True)
+class Damage:
+    """There is a manifest, or what is left of one, that cannot be read."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Absence:
+    """There is no manifest in the file."""
+
+    readable: bool  # the C2PA library knows the format and found it whole
+    elsewhere: str = ""  # where the file says that its manifest lies; it is not fetched
+
+
+def read_manifest(path: Path, trust_anchors: bytes = b"") -> Manifest | Damage | Absence:
+    """Read and validate the manifest of a file; nothing is fetched from a network.
+
+    Args:
+        path: a file of any kind.
+        trust_anchors: PEM certificates under which a signer is trusted.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
+    import c2pa
+
+    settings = _settings(trust_anchors)
+    try:
+        with (
+            _opened(path) as file,
+            c2pa.Context.from_dict(settings) as context,
+            # The format is left to be found from the bytes: a name may be wrong.
+            c2pa.Reader(None, file, context=context) as reader,
+        ):
+            return _parse(json.loads(reader.json()))
+    except c2pa.C2paError.ManifestNotFound:
+        return Absence(readable=True)
+    except (c2pa.C2paError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return _without_manifest(path, str(error))
+
+
+def plain(value: object) -> str:
+    """Text from a stranger as it may be shown: one line, no control or formatting characters."""
+    text = value if isinstance(value, str) else "" if value is None else str(value)
+    shown = "".join(
+        " " if character.isspace() else character
+        for character in text[: 4 * MAX_TEXT]
+        if character.isspace() or not unicodedata.category(character).startswith("C")
+    )
+    return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"
+
+
+def _settings(trust_anchors: bytes) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "version": 1,
+        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
+    }
+    if trust_anchors:
+        settings["trust"] = {"trust_anchors": trust_anchors.decode("ascii", "replace")}
+    return settings
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _without_manifest(path: Path, error: str) -> Damage | Absence:
+    """Tell a damaged manifest from a file that never had one the library could read."""
+    remote = "must fetch remote manifests from url "
+    if remote in error:
+        return Absence(readable=True, elsewhere=plain(error.partition(remote)[2]))
+    if _holds_marker(path):
+        return Damage(
+            "its manifest cannot be read: the file is damaged, cut short, or was tampered with"
+        )
+    return Absence(readable=False)
+
+
+def _holds_marker(path: Path) -> bool:
+    """Whether a manifest store begins somewhere in the file."""
+    overlap = len(MANIFEST_STORE_UUID) - 1
+    tail = b""
+    with _opened(path) as file:
+        while file.tell() < MAX_MARKER_SCAN and (piece := file.read(1 << 20)):
+            if MANIFEST_STORE_UUID in tail + piece:
+                return True
+            tail = piece[-overlap:]
+    return False
+
+
+def _parse(report: dict[str, Any]) -> Manifest:
+    """Build the evidence from the C2PA library's report on a file."""
+    results = report.get("validation_results", {}).get("activeManifest", {})
+    successes = _findings(results.get("success"))
+    trusted = report.get("validation_state") == "Trusted"
+    time_stamped = any(each.code == TIME_STAMPED for each in successes)
+    return _manifest(
+        report["manifests"],
+        report["active_manifest"],
+        depth=0,
+        time_stamped=time_stamped,
+        intact=trusted or report.get("validation_state") == "Valid",
+        trusted=trusted and any(each.code == TRUSTED for each in successes),
+        failures=_findings(results.get("failure")),
+        notes=_findings(results.get("informational")),
+        successes=successes,
+    )
+
+
+def _manifest(
+    manifests: dict[str, Any], label: str, *, depth: int, time_stamped: bool, **validation: Any
+) -> Manifest:
+    manifest = manifests[label]
+    signature = manifest.get("signature_info") or {}
+    assertions = list(_assertions(manifest))
+    actions = [
+        action
+        for name, data in assertions
+        if name.startswith("c2pa.actions")
+        for action in data.get("actions", [])
+    ][:MAX_LISTED]
+    parameters = _parameters(actions)
+    return Manifest(
+        title=plain(manifest.get("title")),
+        signer=plain(signature.get("common_name") or signature.get("issuer")),
+        issuer=plain(signature.get("issuer")),
+        algorithm=plain(signature.get("alg")),
+        time_stamp=plain(signature.get("time")) if time_stamped else "",
+        generator=_generator(manifest),
+        source_type=_source_type(actions),
+        origins=_origins(manifests, manifest, parameters.get(DIGESTS_LABEL), depth),
+        actions=tuple(_action(each) for each in actions),
+        soft_bindings=_soft_bindings(assertions),
+        controls=_mapping(parameters.get(CONTROLS_LABEL)),
+        training=_training(assertions),
+        **validation,
+    )
+
+
+def _assertions(manifest: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    for assertion in manifest.get("assertions", []):
+        data = assertion.get("data")
+        if isinstance(data, dict):
+            yield str(assertion.get("label")), data
+
+
+def _generator(manifest: dict[str, Any]) -> str:
+    information = (manifest.get("claim_generator_info") or [{}])[0]
+    named = f"{information.get('name', '')} {information.get('version') or ''}".strip()
+    return plain(named or manifest.get("claim_generator"))
+
+
+def _source_type(actions: list[dict[str, Any]]) -> str:
+    """The source type of the creation, or else the first that any action names."""
+    stated = [each for each in actions if each.get("digitalSourceType")]
+    stated.sort(key=lambda each: each.get("action") != "c2pa.created")
+    return plain(stated[0]["digitalSourceType"]) if stated else ""
+
+
+def _parameters(actions: list[dict[str, Any]]) -> Mapping[str, Any]:
+    for action in actions:
+        if action.get("action") == "c2pa.created":
+            return _mapping(action.get("parameters"))
+    return {}
+
+
+def _origins(
+    manifests: dict[str, Any], manifest: dict[str, Any], digests: object, depth: int
+) -> tuple[Origin, ...]:
+    known = _mapping(digests)
+    return tuple(
+        _origin(manifests, each, known, depth)
+        for each in manifest.get("ingredients", [])[:MAX_LISTED]
+    )
+
+
+def _origin(
+    manifests: dict[str, Any], ingredient: dict[str, Any], digests: Mapping[str, Any], depth: int
+) -> Origin:
+    label = ingredient.get("active_manifest")
+    follow = label in manifests and depth < MAX_DEPTH
+    role = ingredient.get("description")
+    return Origin(
+        role=plain(role or ingredient.get("relationship")),
+        title=plain(ingredient.get("title")),
+        mime_type=plain(ingredient.get("format")),
+        sha256=plain(digests.get(str(role), "")),
+        manifest=_ingredient_manifest(manifests, ingredient, depth) if follow else None,
+    )
+
+
+def _ingredient_manifest(
+    manifests: dict[str, Any], ingredient: dict[str, Any], depth: int
+) -> Manifest:
+    """An ingredient's own manifest, with what its maker's software found when it was added."""
+    results = _mapping(_mapping(ingredient.get("validation_results")).get("activeManifest"))
+    failures = _findings(results.get("failure"))
+    broken = [each for each in failures if each.code != UNTRUSTED]
+    return _manifest(
+        manifests,
+        ingredient["active_manifest"],
+        depth=depth + 1,
+        time_stamped=False,
+        intact=not broken,
+        trusted=False,
+        failures=failures,
+    )
+
+
+def _action(action: dict[str, Any]) -> Action:
+    agent = action.get("softwareAgent")
+    if isinstance(agent, dict):
+        agent = f"{agent.get('name', '')} {agent.get('version') or ''}".strip()
+    return Action(plain(action.get("action")), plain(agent), plain(action.get("when")))
+
+
+def _soft_bindings(assertions: list[tuple[str, dict[str, Any]]]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (plain(data.get("alg")), plain(block.get("value")))
+        for name, data in assertions
+        if name.startswith("c2pa.soft-binding")
+        for block in data.get("blocks", [])[:MAX_LISTED]
+    )
+
+
+def _training(assertions: list[tuple[str, dict[str, Any]]]) -> str:
+    for name, data in assertions:
+        if name.startswith("cawg.training-mining"):
+            uses = {plain(_mapping(use).get("use")) for use in _mapping(data["entries"]).values()}
+            return uses.pop() if len(uses) == 1 else "constrained"
+    return ""
+
+
+def _findings(results: list[dict[str, Any]] | None) -> tuple[Finding, ...]:
+    """Validation results, each code once."""
+    codes = dict.fromkeys(plain(each.get("code")) for each in (results or [])[:MAX_LISTED])
+    return tuple(Finding(code, code_words(code)) for code in codes)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
