@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from skimage.color import rgb2gray
+from skimage.data import astronaut
+
+from vasari.errors import WatermarkError
+from vasari.watermark.embedding import PSNR, Embedder
+from vasari.watermark.pattern import Pattern, filtered, spread
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    return (16 + 219 * rgb2gray(astronaut())).astype(np.uint8)
+
+
+def marked(luma, identifier=0xC0FFEE, **options):
+    frame = luma.copy()
+    Embedder(identifier, *luma.shape, **options).mark(frame)
+    return frame
+
+
+def psnr(frame, reference):
+    error = frame.astype(np.float64) - reference
+    return 10 * np.log10(255**2 / np.mean(error**2))
+
+
+def test_mark_has_the_target_psnr(portrait):
+    assert psnr(marked(portrait), portrait) == pytest.approx(PSNR, abs=0.3)
+    assert psnr(marked(portrait, psnr=40.0), portrait) == pytest.approx(40, abs=0.3)
+
+
+def test_mark_is_the_same_every_time(portrait):
+    np.testing.assert_array_equal(marked(portrait), marked(portrait))
+
+
+def test_mark_depends_on_identifier_and_key(portrait):
+    plain = marked(portrait)
+    assert (plain != marked(portrait, identifier=0xC0FFEF)).any()
+    assert (plain != marked(portrait, key=b"mine")).any()
+
+
+def test_top_of_an_i420_array_is_marked_in_place(portrait):
+    padded = np.full((768, 600), 128, np.uint8)
+    padded[:512, :512] = portrait
+    Embedder(0xC0FFEE, 512, 512).mark(padded[:512, :512])
+    np.testing.assert_array_equal(padded[:512, :512], marked(portrait))
+    assert (padded[512:] == 128).all()
+    assert (padded[:, 512:] == 128).all()
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (270, 480), (640, 361), (1080, 1920)])
+def test_other_sizes_are_marked(shape):
+    gradient = np.linspace(40, 200, shape[1], dtype=np.float32)
+    luma = np.broadcast_to(gradient, shape).astype(np.uint8)
+    assert psnr(marked(luma), luma) == pytest.approx(PSNR, abs=0.5)
+
+
+def test_black_and_white_stay_in_range():
+    for level in (0, 255):
+        luma = np.full((128, 128), level, np.uint8)
+        assert np.abs(marked(luma).astype(int) - level).max() < 16
+
+
+def test_texture_carries_more_of_the_mark_than_flat_areas():
+    rng = np.random.default_rng(0)
+    luma = np.full((256, 512), 128, np.uint8)
+    luma[:, 256:] = rng.integers(100, 156, (256, 256))
+    change = np.abs(marked(luma).astype(int) - luma)
+    assert change[:, 300:].mean() > 1.5 * change[:, :200].mean()
+
+
+def test_average_over_frames_shows_no_pattern(portrait):
+    frames = 200
+    embedder = Embedder(0xC0FFEE, *portrait.shape)
+    total = np.zeros(portrait.shape)
+    for _ in range(frames):
+        frame = portrait.copy()
+        embedder.mark(frame)
+        total += frame
+    residue = total / frames - portrait
+    assert np.std(residue) < 0.35 * np.std(marked(portrait).astype(float) - portrait)
+
+
+@pytest.mark.parametrize(
+    ("luma", "complaint"),
+    [
+        (np.zeros((128, 130), np.uint8), r"\(128, 128\) uint8 is expected"),
+        (np.zeros((128, 128), np.float32), "float32"),
+    ],
+)
+def test_another_plane_than_announced_is_refused(luma, complaint):
+    with pytest.raises(WatermarkError, match=complaint):
+        Embedder(1, 128, 128).mark(luma)
+
+
+def test_frames_without_room_are_refused():
+    with pytest.raises(WatermarkError, match="96 on each side"):
+        Embedder(1, 95, 400)
+
+
+def test_pattern_of_a_key_is_fixed():
+    """Readers of later versions must find what this one embeds."""
+    pattern = Pattern.from_key(b"fixed")
+    assert pattern.bits[0, :8].tolist() == [17, 105, 120, 0, 112, 43, 113, 47]
+    assert pattern.signs[0, :8].tolist() == [-1, 1, -1, 1, 1, -1, 1, -1]
+    assert pattern.sync[0, :8].tolist() == [-1, 1, 1, 1, 1, -1, -1, 1]
+
+
+def test_every_bit_has_its_share_of_the_chips():
+    counts = np.bincount(Pattern.from_key(b"any").bits.ravel(), minlength=127)
+    assert counts.min() == 18
+    assert counts.max() == 19
+
+
+def test_patterns_of_two_keys_are_unlike():
+    tiles = [filtered(Pattern.from_key(key).sync) for key in (b"one", b"two")]
+    assert abs(np.corrcoef(tiles[0].ravel(), tiles[1].ravel())[0, 1]) < 0.1
+
+
+def test_spread_pattern_repeats_with_its_tile():
+    tile = np.random.default_rng(0).normal(size=(48, 48))
+    picture = spread(tile, 192, 288, 2.0)
+    np.testing.assert_allclose(picture[:96, :96], picture[96:, 192:], atol=1e-5)
+
+
+def test_one_pixel_per_chip_gives_the_chips_themselves():
+    tile = np.random.default_rng(0).normal(size=(48, 48))
+    np.testing.assert_allclose(spread(tile, 48, 48, 1.0), tile, atol=1e-6)

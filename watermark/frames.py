@@ -1,0 +1,113 @@
+"""The luma planes of a video file, as many as a reader needs and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.errors import VideoError
+
+if TYPE_CHECKING:
+    import av
+
+LumaArray = npt.NDArray[np.uint8]
+
+WHOLE = 12.0  # seconds; a longer video is read in windows
+WINDOWS = 4  # spread evenly over the video
+WINDOW = 3.0  # seconds
+SAMPLES = 96  # frames that are read of a video, about
+MAX_PIXELS = 8192 * 8192  # of a frame: more is a decompression bomb, not a video
+# Formats whose first plane is 8-bit luma; others are converted.
+_PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
+
+
+def sampled_luma(path: str | Path) -> Iterator[LumaArray]:
+    """Luma planes (H, W) uint8 from all over a video or image, in their order, about 96.
+
+    Raises:
+        VideoError: The file is missing, is no video, or holds no frame that can be decoded.
+    """
+    import av
+
+    count = 0
+    try:
+        with av.open(str(path)) as container:
+            stream = _video_stream(container, path)
+            for frame in _spread_frames(container, stream):
+                count += 1
+                yield luma_of(frame)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        if count == 0:
+            raise VideoError(f"{path}: not a readable video ({_reason(error)})") from error
+        # The intact beginning of a truncated file is evidence all the same.
+    if count == 0:
+        raise VideoError(f"{path}: no frame can be decoded; a video or an image is expected")
+
+
+def luma_of(frame: av.VideoFrame) -> LumaArray:
+    """The luma plane of a decoded frame, (H, W) uint8, a view where its format allows one."""
+    if frame.format.name not in _PLANAR:
+        frame = frame.reformat(format="yuv420p")
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+    luma: LumaArray = rows[: frame.height, : frame.width]
+    return luma
+
+
+def _video_stream(
+    container: av.container.InputContainer, path: str | Path
+) -> av.video.stream.VideoStream:
+    if not container.streams.video:
+        raise VideoError(f"{path}: no video stream; a video or an image is expected")
+    stream = container.streams.video[0]
+    context = stream.codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise VideoError(f"{path}: frames of {context.width}x{context.height} are too large")
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _spread_frames(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> Iterator[av.VideoFrame]:
+    """Frames of the whole video if it is short, else of windows spread over it."""
+    rate = float(stream.average_rate or 25)
+    duration = _duration(container, stream)
+    if duration <= WHOLE:
+        step = max(int(duration * rate / SAMPLES), 1)
+        yield from _every(container, stream, step, None)
+        return
+    step = max(int(WINDOWS * WINDOW * rate / SAMPLES), 1)
+    for window in range(WINDOWS):
+        start = window * (duration - WINDOW) / (WINDOWS - 1)
+        container.seek(int(start * 1_000_000))  # microseconds, to the key frame before
+        yield from _every(container, stream, step, int(WINDOW * rate))
+
+
+def _every(
+    container: av.container.InputContainer,
+    stream: av.video.stream.VideoStream,
+    step: int,
+    limit: int | None,
+) -> Iterator[av.VideoFrame]:
+    """Every ``step``-th frame from here on, among the next ``limit``."""
+    for index, frame in enumerate(container.decode(stream)):
+        if limit is not None and index >= limit:
+            return
+        if index % step == 0:
+            yield frame
+
+
+def _duration(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float:
+    """Seconds, by the file's own account; 0 where it gives none."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / 1_000_000
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
