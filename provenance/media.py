@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vasari.errors import InputError
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 # The containers of FFmpeg that are looked into. Others are lists of files or addresses, which would
 # be opened in turn (hls, concat, dash), or take any text for a picture (tty).
@@ -62,21 +68,26 @@ def media_kind(path: Path) -> MediaKind:
         return MediaKind.UNKNOWN
 
 
-def _kind(container: object) -> MediaKind:
-    import av.container
-
-    assert isinstance(container, av.container.InputContainer)
+def _kind(container: InputContainer) -> MediaKind:
     names = set(container.format.name.split(","))
     still = names & STILLS or any(name.endswith("_pipe") for name in names)
     if not (names & CONTAINERS or still) or len(container.streams) > MAX_STREAMS:
         return MediaKind.UNKNOWN
-    pictures = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & stream.disposition.attached_pic
-    ]
-    if any((stream.width or 0) * (stream.height or 0) > MAX_PIXELS for stream in pictures):
-        return MediaKind.UNKNOWN
-    if pictures:
-        return MediaKind.IMAGE if still else MediaKind.VIDEO
-    return MediaKind.SOUND if container.streams.audio else MediaKind.UNKNOWN
+    for stream in container.streams.video:
+        cover = stream.disposition & stream.disposition.attached_pic
+        if not cover and stream.width * stream.height <= MAX_PIXELS and _decodes(container, stream):
+            return MediaKind.IMAGE if still else MediaKind.VIDEO
+    sounds = any(_decodes(container, stream) for stream in container.streams.audio)
+    return MediaKind.SOUND if sounds else MediaKind.UNKNOWN
+
+
+def _decodes(container: InputContainer, stream: VideoStream | AudioStream) -> bool:
+    """Whether a first frame comes out of a stream."""
+    import av
+
+    try:
+        if len(container.streams) > 1:  # a stream before may have been read; stills cannot seek
+            container.seek(0)
+        return next(container.decode(stream), None) is not None
+    except (av.FFmpegError, ValueError):
+        return False

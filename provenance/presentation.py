@@ -84,10 +84,16 @@ def _table(verdict: Verdict) -> Table:
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, RenderableType]]:
     if verdict.manifest is None:
-        yield "Manifest", Text("none that can be read" if verdict.reason else "none")
+        yield "Manifest", Text(_no_manifest(verdict))
     else:
         yield from _manifest_rows(verdict.manifest)
     yield "Watermark", Text(plain(_watermark(verdict.watermark)))
+
+
+def _no_manifest(verdict: Verdict) -> str:
+    if verdict.elsewhere:
+        return f"none in the file; it names one at {verdict.elsewhere}, which was not fetched"
+    return "none that can be read" if verdict.reason else "none"
 
 
 def _watermark(watermark: Watermark) -> str:

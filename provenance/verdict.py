@@ -65,6 +65,7 @@ class Verdict:
     headline: str  # one sentence
     reason: str  # why it is invalid, or ""
     manifest: Manifest | None  # None if there is none, or none that can be read
+    elsewhere: str  # where the file says that its manifest lies, or ""; it is not fetched
     watermark: Watermark
     follows: tuple[str, ...]  # what may be concluded
     does_not_follow: tuple[str, ...]  # what may not
@@ -111,6 +112,7 @@ def verify(path: str | Path, *, trust_anchors: bytes = b"") -> Verdict:
         headline=_headline(state, reason, manifest, watermark),
         reason=reason,
         manifest=manifest,
+        elsewhere=found.elsewhere if isinstance(found, Absence) else "",
         watermark=watermark,
         follows=follows,
         does_not_follow=does_not_follow,
@@ -135,8 +137,8 @@ def _read_watermark(path: Path, kind: MediaKind, manifest: Manifest | None) -> W
     from vasari.watermark.payload import format_identifier
     from vasari.watermark.reading import read_video
 
-    if kind is not MediaKind.VIDEO:
-        return Watermark(None, None, None, "not looked for: only videos carry it")
+    if kind not in (MediaKind.VIDEO, MediaKind.IMAGE):
+        return Watermark(None, None, None, "not looked for: it is in pictures only")
     try:
         reading = read_video(path)
     except VasariError as error:

@@ -1,0 +1,159 @@
+"""`vasari verify`: what a user reads, and what a script gets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from test_manifest import BINDING, write_video
+
+from vasari.cli import run
+from vasari.provenance.command import verify
+from vasari.provenance.credentials import Credential
+from vasari.provenance.manifest import Ingredient, ManifestRecord, sign
+from vasari.watermark import reading as watermark_reading
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    return write_video(tmp_path_factory.mktemp("video") / "unsigned.mp4")
+
+
+@pytest.fixture
+def signed(video, tmp_path, portrait_file) -> Path:
+    path = tmp_path / "talk.mp4"
+    ingredients = (Ingredient(portrait_file, "portrait", "astronaut.png", "image/png"),)
+    sign(video, path, ManifestRecord("talk.mp4", ingredients, BINDING), Credential.default())
+    return path
+
+
+@pytest.fixture(autouse=True)
+def in_frames(monkeypatch):
+    """Say what watermark the frames of every file carry; none, to begin with."""
+
+    def carries(identifier: int | None) -> None:
+        found = identifier and watermark_reading.Reading(identifier, 1e-30, 12, 0)
+        monkeypatch.setattr(watermark_reading, "read_video", lambda path: found)
+
+    carries(None)
+    return carries
+
+
+def said(capsys) -> str:
+    """What was printed, without line breaks."""
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_intact_by_an_unknown_signer(signed, in_frames, capsys):
+    in_frames(BINDING.identifier)
+    assert run(["verify", str(signed)]) == 0
+    text = said(capsys)
+    for words in (
+        "no one vouches for the signer",
+        Credential.default().signer_name,
+        "by the maker's own clock",
+        "at least one of them synthetic",
+        "portrait: astronaut.png (image/png), SHA-256 ",
+        "created, watermarked",
+        "00c0ffee1234: read, and the manifest names the same one",
+        "What does not follow",
+        "pass it with --trust",
+    ):
+        assert words in text
+
+
+def test_trusted(signed, capsys, tmp_path):
+    (tmp_path / "root.pem").write_bytes(Credential.default().trust_anchors)
+    assert run(["verify", str(signed), "--trust", str(tmp_path / "root.pem")]) == 0
+    assert "whom your trust anchors cover" in said(capsys)
+
+
+def test_json(signed, capsys):
+    assert run(["verify", str(signed), "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["state"] == "valid"
+    assert verdict["manifest"]["generator"].startswith("Vasari")
+
+
+def test_broken(signed, capsys):
+    content = bytearray(signed.read_bytes())
+    content[content.index(b"mdat") + 500] ^= 1
+    signed.write_bytes(content)
+    assert run(["verify", str(signed)]) == 4
+    text = said(capsys)
+    assert "Broken: its picture, sound or structure is not what was signed" in text
+    assert "That anyone meant to deceive" in text
+
+
+def test_stripped(video, in_frames, capsys):
+    in_frames(BINDING.identifier)
+    assert run(["verify", str(video)]) == 4
+    assert "Its manifest is gone, but its frames carry the watermark" in said(capsys)
+
+
+def test_no_provenance(video, capsys):
+    assert run(["verify", str(video)]) == 3
+    text = said(capsys)
+    assert "No provenance found" in text
+    assert "That it is real, or that it is fake" in text
+
+
+@pytest.mark.parametrize("name", ["nowhere.mp4", "folder", "empty.mp4", "text.mp4"])
+def test_unusable_input_is_one_line(tmp_path, name, capsys):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("words")
+    assert run(["verify", str(tmp_path / name)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("vasari: ")
+    assert name in captured.err
+    assert len(captured.err.splitlines()) == 1
+
+
+def test_unusable_anchors_are_one_line(signed, tmp_path, capsys):
+    (tmp_path / "anchors.pem").write_text("words")
+    assert run(["verify", str(signed), "--trust", str(tmp_path / "anchors.pem")]) == 2
+    assert "holds no PEM certificate" in capsys.readouterr().err
+
+
+def test_hostile_names_reach_no_terminal(video, tmp_path, capsys):
+    path = tmp_path / "hostile.mp4"
+    title = "\x1b[2J\u202efake"
+    ingredients = (Ingredient(b"x", "sound", title, "audio/wav"),)
+    sign(video, path, ManifestRecord(title, ingredients, BINDING), Credential.default())
+    assert run(["verify", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "[2Jfake" in out
+
+
+def test_nothing_is_fetched(signed, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert run(["verify", str(signed)]) == 0
+
+
+def test_help_teaches():
+    text = " ".join(CliRunner().invoke(verify, ["--help"]).output.split())
+    for words in ("C2PA", "watermark", "Exit codes", "--trust", "--json", "Nothing is fetched"):
+        assert words in text
+    for code in ("0 intact", "2 unusable", "3 no provenance", "4 broken"):
+        assert code in text
+
+
+def test_importing_the_command_is_light():
+    code = (
+        "import sys, vasari.provenance.command\n"
+        "heavy = {'av', 'c2pa', 'cryptography', 'numpy', 'cv2', 'rich'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
