@@ -9,7 +9,6 @@ Example:
 from __future__ import annotations
 
 import io
-import math
 import mimetypes
 import time
 import wave
@@ -115,7 +114,7 @@ def frames(
     Arguments and errors are those of `generate`.
 
     Yields:
-        (size, size, 3) uint8 sRGB, ceil(duration * fps) of them.
+        (size, size, 3) uint8 sRGB, one for each started 1 / fps of the speech.
     """
     clip = _Clip.prepare(portrait, speech, controls=controls, size=size, fps=fps, face=face)
     return (marked.rgb() for marked in clip.marked_frames())
@@ -185,9 +184,10 @@ class _Clip:
 
     def write(self, path: Path, progress: Progress | None) -> bytes:
         """Write the marked frames and the sound to a file; gives a JPEG of the first frame."""
+        from vasari.generate.animator import frame_total
         from vasari.generate.video import VideoWriter
 
-        total = math.ceil(self.speech.duration * self.fps)
+        total = frame_total(self.speech.duration, self.fps)
         thumbnail = b""
         with (
             self.watch.stage("encode"),

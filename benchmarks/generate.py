@@ -1,0 +1,109 @@
+"""How fast a talking video is made, end to end and by stage, beside the encoder alone.
+
+    python benchmarks/generate.py
+
+Prints the tables of the README. Needs the extras ``text`` and ``dev``.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import click
+
+from vasari.generate.animator import animate
+from vasari.generate.controls import Controls
+from vasari.generate.marking import MarkedFrame, Marker
+from vasari.generate.pipeline import DEFAULT_FPS, STAGES, Result, generate
+from vasari.generate.portrait import DEFAULT_SIZE, Portrait
+from vasari.generate.render import Renderer
+from vasari.generate.speech import Speech
+from vasari.generate.synthesis import speak
+from vasari.generate.video import VideoWriter
+from vasari.native import filtered_stderr
+
+SENTENCE = "The quick brown fox jumps over the lazy dog while five boxing wizards look on. "
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True, help="The median of so many is printed.")
+@click.option("--sentences", default=2, show_default=True, help="Length of the speech.")
+def main(rounds: int, sentences: int) -> None:
+    """Print ms per frame by stage, frames/s, and the encoder's own on the same frames."""
+    speech = speak(SENTENCE * sentences)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        portrait = portrait_file(folder)
+        generate(portrait, speech, folder / "out.mp4")  # compiles the kernels
+        frames = marked_frames(Portrait.open(portrait), speech)
+        results, encoder = [], []
+        for _ in range(rounds):
+            results.append(generate(portrait, speech, folder / "out.mp4"))
+            encoder.append(encoding_time(frames, speech, folder / "encoded.mp4"))
+    print_tables(results, statistics.median(encoder))
+
+
+def portrait_file(folder: Path) -> Path:
+    """scikit-image's public-domain portrait as a PNG."""
+    import skimage.data
+    from PIL import Image
+
+    path = folder / "portrait.png"
+    Image.fromarray(skimage.data.astronaut()).save(path)
+    return path
+
+
+def marked_frames(portrait: Portrait, speech: Speech) -> list[MarkedFrame]:
+    """The frames that the chain gives to the encoder."""
+    marker = Marker(0, portrait.size, portrait.size)
+    motions = animate(speech, Controls(), DEFAULT_FPS)
+    return [marker.mark(picture) for picture in Renderer(portrait).frames(motions)]
+
+
+def encoding_time(frames: list[MarkedFrame], speech: Speech, path: Path) -> float:
+    """Milliseconds per frame of the encoder alone, with the sound."""
+    started = time.perf_counter()
+    with VideoWriter(path, size=DEFAULT_SIZE, fps=DEFAULT_FPS, speech=speech) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return 1000 * (time.perf_counter() - started) / len(frames)
+
+
+def print_tables(results: list[Result], encoder: float) -> None:
+    """Print the median round."""
+    count, duration = results[0].frames, results[0].duration
+    total = 1000 / statistics.median(result.frames_per_second for result in results)
+    print(
+        f"{date.today()}, {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
+        f"Python {platform.python_version()}\n"
+        f"{DEFAULT_SIZE}x{DEFAULT_SIZE} at {DEFAULT_FPS:g} fps, {duration:.1f} s ({count} frames), "
+        f"median of {len(results)} rounds\n"
+    )
+    print("| stage | ms per frame |\n|---|---:|")
+    for stage in STAGES:
+        spent = statistics.median(result.timings[stage] for result in results)
+        print(f"| {stage} | {spent:.2f} |")
+    print(f"| end to end | {total:.2f} |\n")
+    print("| | frames/s | times real time |\n|---|---:|---:|")
+    for name, spent in (("generate, end to end", total), ("the encoder alone", encoder)):
+        print(f"| {name} | {1000 / spent:.1f} | {1000 / spent / DEFAULT_FPS:.1f} |")
+    print(f"\nEnd to end runs at {encoder / total:.2f} of the encoder's own speed.")
+
+
+def processor() -> str:
+    """The processor's name."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    with filtered_stderr():
+        main(standalone_mode=False)

@@ -1,0 +1,75 @@
+"""The gate that frames leave through: what comes out is marked, and only that can be shown.
+
+`VideoWriter` and `vasari.frames` take `MarkedFrame`, and only a `Marker` makes one. Frames are
+marked in the form that the encoder wants, so that no conversion stands between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.watermark.embedding import Embedder
+
+ImageArray = npt.NDArray[np.uint8]
+
+# Y'CbCr of ITU-R BT.601 in the limited range of video, 8 bits: chroma spans 224 levels about 128.
+CHROMA_SCALE = 224 / 255
+CHROMA_MIDDLE = 128
+
+
+@dataclass(frozen=True)
+class MarkedFrame:
+    """A picture that carries the watermark."""
+
+    planes: (
+        ImageArray  # (3 H / 2, W) uint8: Y, then Cb, then Cr at half size (I420, BT.601 limited)
+    )
+
+    def rgb(self) -> ImageArray:
+        """The picture as (H, W, 3) uint8 sRGB."""
+        import cv2
+
+        return np.asarray(cv2.cvtColor(self.planes, cv2.COLOR_YUV2RGB_I420), np.uint8)
+
+
+class Marker:
+    """Turns rendered pictures of one clip into marked frames."""
+
+    def __init__(self, identifier: int, height: int, width: int) -> None:
+        """Prepare the mark.
+
+        Args:
+            identifier: the clip's watermark id.
+            height: pixels, even.
+            width: pixels, even.
+        """
+        self._embedder = Embedder(identifier, height, width)
+        self._height = height
+
+    def mark(self, frame: ImageArray) -> MarkedFrame:
+        """Convert and mark one picture, (H, W, 3) uint8 sRGB, which is left as it was."""
+        planes = to_i420(frame)
+        self._embedder.mark(planes[: self._height])
+        return MarkedFrame(planes)
+
+
+def to_i420(frame: ImageArray) -> ImageArray:
+    """Convert (H, W, 3) uint8 sRGB to I420, (3 H / 2, W) uint8, BT.601 limited range.
+
+    Chroma is the mean of each 2 by 2 pixels; OpenCV's own conversion takes one of the four,
+    which makes fine hair sparkle.
+    """
+    import cv2
+
+    height, width = frame.shape[:2]
+    planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
+    half = cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    _, red, blue = cv2.split(cv2.cvtColor(half, cv2.COLOR_RGB2YCrCb))
+    chroma = planes[height:].reshape(2, height // 2, width // 2)
+    offset = CHROMA_MIDDLE * (1 - CHROMA_SCALE)
+    for plane, full_range in zip(chroma, (blue, red), strict=True):
+        cv2.convertScaleAbs(full_range, dst=plane, alpha=CHROMA_SCALE, beta=offset)
+    return planes
