@@ -146,10 +146,13 @@ def sign(source: Path, destination: Path, record: ManifestRecord, credential: Cr
     part = destination.with_name(f"{destination.name}.part")
     keeper = _ErrorKeeper(credential)
     try:
-        with part.open("w+b") as output, _opened(source, "the video to sign") as video:
+        file = _File(part, "w+b")
+        with io.BufferedRandom(file) as output, _opened(source, "the video to sign") as video:
             manifest = _sign_stream(video, output, record, keeper)
         part.replace(destination)
     except c2pa.C2paError as error:
+        if file.error is not None:
+            raise OutputError(f"cannot write {destination}: {file.error.strerror}") from error
         raise keeper.explain(error, destination) from error
     except OSError as error:
         raise OutputError(f"cannot write {destination}: {error.strerror}") from error
@@ -311,6 +314,20 @@ def _opened(path: Path, what: str) -> Iterator[IO[bytes]]:
         raise InputError(f"cannot read {what}, {path}: {error.strerror}") from error
     with file:
         yield file
+
+
+class _File(io.FileIO):
+    """A file that keeps why it could not be written: the C2PA library only says that it failed."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write as a file does."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 class _ErrorKeeper:
