@@ -47,10 +47,16 @@ class Handle:
 # Handles of the person's left side; the right side's are their mirror images.
 _CORNER, _UPPER, _LOWER = (291, 308), (269, 311), (405, 402)
 LEFT_SHAPES: dict[str, tuple[Handle, ...]] = {
-    "eyeLookUpLeft": (Handle((386, 387, 385), (0, -0.14, 0), 0.5), Handle((257, 258), (0, -0.1, 0), 0.6)),
+    "eyeLookUpLeft": (
+        Handle((386, 387, 385), (0, -0.14, 0), 0.5),
+        Handle((257, 258), (0, -0.1, 0), 0.6),
+    ),
     "eyeLookInLeft": (Handle((386, 374), (-0.07, 0, 0), 0.5),),
     "eyeLookOutLeft": (Handle((386, 374), (0.07, 0, 0), 0.5),),
-    "eyeSquintLeft": (Handle((374, 373, 380), (0, -0.17, 0), 0.6), Handle((347, 348), (0, -0.12, 0), 0.9)),
+    "eyeSquintLeft": (
+        Handle((374, 373, 380), (0, -0.17, 0), 0.6),
+        Handle((347, 348), (0, -0.12, 0), 0.9),
+    ),
     "eyeWideLeft": (Handle((386, 387, 385), (0, -0.2, 0), 0.5), Handle((374,), (0, 0.05, 0), 0.5)),
     "mouthSmileLeft": (
         Handle(_CORNER, (0.7, -0.62, 0.35), 1.1),
@@ -93,7 +99,10 @@ MIDDLE_SHAPES: dict[str, tuple[Handle, ...]] = {
         Handle((0, 13), (0, -0.02, -0.7), 0.9),
         Handle((17, 14), (0, 0.04, -0.7), 0.9),
     ),
-    "mouthRollLower": (Handle((17, 314, 405), (0, -0.26, 0.15), 0.6), Handle((14,), (0, 0, 0.3), 0.6)),
+    "mouthRollLower": (
+        Handle((17, 314, 405), (0, -0.26, 0.15), 0.6),
+        Handle((14,), (0, 0, 0.3), 0.6),
+    ),
     "mouthRollUpper": (Handle((0, 267, 269), (0, 0.2, 0.15), 0.6), Handle((13,), (0, 0, 0.3), 0.6)),
     "mouthShrugLower": (
         Handle((17, 14), (0, -0.4, -0.1), 1.2),

@@ -28,7 +28,7 @@ ARCH_RADIUS = 2.7  # cm: the teeth stand on a half circle, those at the sides se
 
 HIGHLIGHT_PERCENTILE = 96  # of a face's brightness: the highlights show the light's own colour
 TOOTH_LIGHT = 0.93  # of that light, which the front teeth give back
-BLEACH = 0.45  # how far teeth are whiter than that light on skin
+BLEACH = 0.35  # how far teeth are whiter than that light on skin
 
 SHEET_HALF_WIDTH, SHEET_HEIGHT = 3.0, 3.0  # cm that a drawing spans: sideways, and downward
 SHEET_ABOVE = 1.5  # cm of it above the edges of the teeth
@@ -57,14 +57,19 @@ class Drawing:
         return np.array([SHEET_HALF_WIDTH, SHEET_ABOVE], np.float32) * self.density
 
 
-def palette(portrait: Portrait) -> Palette:
-    """Colours fitting a portrait: teeth in the light on its skin, the rest akin to its lips."""
+def palette(portrait: Portrait, *, teeth_shown: bool) -> Palette:
+    """Colours fitting a portrait: its own teeth's if it shows them, or such as its light makes.
+
+    Args:
+        portrait: whose.
+        teeth_shown: whether there are teeth between its lips.
+    """
     lower = _colours_inside(portrait, LOWER_LIP_OUTER + LOWER_LIP_INNER[::-1])
     upper = _colours_inside(portrait, UPPER_LIP_OUTER + UPPER_LIP_INNER[::-1])
     lips = np.median(np.concatenate([lower, upper]), axis=0)
-    light = _light(portrait)
+    tooth = _own_teeth(portrait) if teeth_shown else _teeth_in(_light(portrait))
     return Palette(
-        (TOOTH_LIGHT * ((1 - BLEACH) * light + BLEACH * light.max())).astype(np.float32),
+        tooth,
         (0.75 * lips).astype(np.float32),
         (0.72 * lips).astype(np.float32),
         (0.2 * lips).astype(np.float32),
@@ -80,6 +85,18 @@ def draw_lower(colours: Palette, density: float) -> Drawing:
     """The lower teeth, edges upward, and the tongue that lies behind them."""
     row = _draw_row(colours, density, LOWER_WIDTHS, LOWER_HEIGHTS, upper=False)
     return Drawing(_under(row.pixels, _tongue(colours, density)), density)
+
+
+def _own_teeth(portrait: Portrait) -> Float32Array:
+    """The colour of the brighter half of what shows between the lips, (3,)."""
+    shown = _colours_inside(portrait, UPPER_LIP_INNER + LOWER_LIP_INNER[::-1])
+    luma = shown.mean(axis=1)
+    return np.asarray(shown[luma >= np.percentile(luma, 70)].mean(axis=0), np.float32)
+
+
+def _teeth_in(light: Float32Array) -> Float32Array:
+    """The colour of teeth in a light that was measured on skin, (3,)."""
+    return np.asarray(TOOTH_LIGHT * ((1 - BLEACH) * light + BLEACH * light.max()), np.float32)
 
 
 def _light(portrait: Portrait) -> Float32Array:

@@ -1,4 +1,8 @@
-"""The eyes: the ball behind the lids stays round and turns with the gaze."""
+"""The eyes: the ball behind the lids stays round and turns with the gaze, the lids slide over it.
+
+FaceMesh draws the opening of an eye a little inside its lids, far inside in big cartoon eyes. The
+opening is therefore sought again in the picture; how far it closes is taken from the mesh.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vasari.generate.patch import Window, fit_affine, outline, paint
+from vasari.generate.inpaint import fill
+from vasari.generate.patch import Window, fit_affine, outline, paint, soften, stroke
 from vasari.generate.portrait import Portrait
 from vasari.generate.topology import (
     LEFT_IRIS,
@@ -24,26 +29,39 @@ ImageArray = npt.NDArray[np.uint8]
 BALL_RADIUS = 1.2  # cm, of an adult's eye
 IRIS_RIM = 1.15  # of the iris' radius: what moves as one disc
 WHITE_STRETCH = 1.6  # of the iris' radius beyond the rim: where the white gives way
-LID_MARGIN = 0.035  # cm of the rim that the skin keeps: the lids' edges and the roots of the lashes
-LID_SHADE = 0.25  # how far a lid that comes down darkens the ball under it
 MIN_OPENING = 0.1  # cm: an eye that is shut in the portrait has no ball to show
+MAX_WIDENING = 1.7  # of FaceMesh's opening: how far the lids are sought beyond it
+SEGMENT_ROUNDS = 3  # of GrabCut
+LID_MEETING = 0.15  # share of the opening by which the lower lid rises to meet the upper
+LID_SHADE = 0.25  # how far a lid that comes down darkens the ball under it
+LASH_FRINGE = 0.16  # cm around the opening that lashes take up
+HAIR_DARKNESS = 0.8  # of the skin's brightness: what is darker is lash, brow or shadow
+LID_SHOWS = (0.04, 0.25)  # of the opening closed: where the made lid begins to show, and is whole
+LASH_WIDTH, LASH_OPACITY = 0.1, 0.65  # cm; of the line of lashes on a lowered lid
+LID_SOFTNESS = 0.05  # cm: the blur of the made lid's edge
 
+# Around the opening: nine points of the upper lid, corners included, then seven of the lower.
 EYES = (
     (RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1], RIGHT_IRIS),
     (LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1], LEFT_IRIS),
 )
+_UPPER, _LOWER = np.s_[1:8], np.s_[15:8:-1]  # partners: the lids' points above each other
 
 
 @dataclass(frozen=True)
 class Eye:
     """One eye of a portrait."""
 
-    rim: tuple[int, ...]  # indices of the opening's points, around it
+    rim: tuple[int, ...]  # indices of the mesh points around the opening
+    mesh: Float32Array  # (16, 2) pixels: those points in the portrait
+    home: Float32Array  # (16, 2) pixels: the opening itself in the portrait
     ball: ImageArray  # (S, S, 3) the picture, the white continued under the lids
+    lid: ImageArray  # (S, S, 3) the picture, the lid's skin continued over the ball
+    lash: Float32Array  # (3,) colour of the lashes
     iris: Float32Array  # (2,) pixels
     radius: float  # pixels
     reach: float  # pixels by which the iris can move before it touches the rim's end
-    margin: float  # pixels of the rim left to the skin
+    scale: float  # pixels per cm
 
 
 def find_eyes(portrait: Portrait) -> list[Eye]:
@@ -54,36 +72,50 @@ def find_eyes(portrait: Portrait) -> list[Eye]:
 
 
 def paint_eye(
-    eye: Eye, frame: ImageArray, lids: Float32Array, ball: Float32Array, home: Float32Array,
-    shift: Float32Array,
-) -> None:  # fmt: skip
+    eye: Eye, frame: ImageArray, *, rest: Float32Array, closing: Float32Array, gaze: Float32Array
+) -> None:
     """Paint one eye between its lids.
 
     Args:
         eye: which.
         frame: (S, S, 3), changed.
-        lids: (16, 2) pixels, the rim as the lids now stand.
-        ball: (16, 2) pixels, the rim as it would stand had no lid moved: where the ball is.
-        home: (16, 2) pixels, the rim in the portrait.
-        shift: (2,) pixels by which the iris leaves its place in the portrait.
+        rest: (16, 2) pixels, the mesh's rim as it would stand had no lid moved.
+        closing: (7,) how far the lids have come together along the eye: 0 as in the portrait, 1
+            shut, less than 0 wider.
+        gaze: (2,) degrees, yaw and pitch as in ``Motion``.
     """
-    import cv2
-
-    window = Window.around(lids, 2, len(frame))
+    forth = fit_affine(eye.mesh, rest)
+    opening = _apply(forth, eye.home)
+    window = Window.around(opening, round(3 * LASH_FRINGE * eye.scale) + 2, len(frame))
     if window.empty:
         return
-    mask = outline(_shrink(lids, eye.margin), window)
-    back = fit_affine(ball, home)
-    map_x, map_y = _look_up(eye, window, back, shift)
-    pixels = cv2.remap(eye.ball, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    shade = _lid_shade(lids, ball, window)
-    paint(frame, window, np.asarray(pixels * shade, np.uint8), mask)
+    back = fit_affine(opening, eye.home)
+    lids = _close(opening, closing)
+    shut = float(closing.max())
+    low, high = LID_SHOWS
+    made = float(np.clip((shut - low) / (high - low), 0, 1))
+    if made:
+        _paint_lid(eye, frame, window, opening, back, made)
+    if shut < 1:
+        _paint_ball(eye, frame, window, lids, opening, back, gaze_shift(eye, gaze))
+    if made:
+        line = stroke(lids[:9], window, LASH_WIDTH * eye.scale)
+        mask = soften(line, LID_SOFTNESS * eye.scale) * np.float32(LASH_OPACITY * made)
+        paint(frame, window, np.broadcast_to(eye.lash, (*mask.shape, 3)), mask)
 
 
-def gaze_shift(eye: Eye, gaze: Float32Array, scale: float) -> Float32Array:
-    """By how much the iris moves, (2,) pixels, for a gaze (yaw, pitch) in degrees."""
+def closing(rim: Float32Array, rest: Float32Array) -> Float32Array:
+    """How far lids have come together, (7,), from the mesh's rim, (16, 2), now and at rest."""
+    now = np.linalg.norm(rim[_LOWER] - rim[_UPPER], axis=1)
+    return np.asarray(
+        1 - now / np.maximum(np.linalg.norm(rest[_LOWER] - rest[_UPPER], axis=1), 1e-3)
+    )
+
+
+def gaze_shift(eye: Eye, gaze: Float32Array) -> Float32Array:
+    """By how much the iris moves, (2,) pixels of the portrait, for a gaze in degrees."""
     yaw, pitch = np.radians(gaze)
-    shift = BALL_RADIUS * scale * np.array([np.sin(yaw), -np.sin(pitch)], np.float32)
+    shift = BALL_RADIUS * eye.scale * np.array([np.sin(yaw), -np.sin(pitch)], np.float32)
     shift[0] = eye.reach * np.tanh(shift[0] / eye.reach)
     return shift
 
@@ -95,63 +127,173 @@ def _opening(portrait: Portrait, rim: tuple[int, ...]) -> float:
 
 
 def _eye(portrait: Portrait, rim: tuple[int, ...], iris: tuple[int, ...]) -> Eye:
-    points = portrait.mesh[:, :2]
+    points, scale = portrait.mesh[:, :2], portrait.placement.scale
+    mesh = points[list(rim)]
+    home = _find_opening(portrait.image, mesh)
     centre = points[iris[0]]
     radius = float(np.linalg.norm(points[list(iris[1:])] - centre, axis=1).mean())
-    corners = points[[rim[0], rim[8]]]
-    reach = float(np.linalg.norm(corners - centre, axis=1).min())
-    margin = LID_MARGIN * portrait.placement.scale
-    ball = _ball(portrait.image, points[list(rim)], radius, margin)
-    return Eye(rim, ball, centre, radius, max(reach, radius * 0.5), margin)
+    reach = float(np.linalg.norm(home[[0, 8]] - centre, axis=1).min())
+    window = Window.around(home, round(0.8 * scale), portrait.size)
+    shown = outline(home, window)
+    return Eye(
+        rim,
+        mesh,
+        home,
+        _heal(portrait.image, window, shown < 0.5),
+        _heal(portrait.image, window, _not_skin(portrait.image, window, shown > 0, scale)),
+        _lash_colour(portrait.image, window, home, scale),
+        centre,
+        radius,
+        max(reach, radius * 0.5),
+        scale,
+    )
 
 
-def _ball(picture: ImageArray, rim: Float32Array, radius: float, margin: float) -> ImageArray:
-    """The picture with the ball continued a little under the lids around it."""
+def _find_opening(picture: ImageArray, mesh: Float32Array) -> Float32Array:
+    """The opening between the lids, (16, 2), found by colour around the mesh's, (16, 2).
+
+    GrabCut (Rother et al. 2004) tells ball and lashes from skin; the mesh's opening is widened
+    along its radii as far as they reach.
+    """
     import cv2
 
-    window = Window.around(rim, round(1.5 * radius), len(picture))
-    inside = outline(_shrink(rim, margin), window) > 0.99
-    area = np.s_[window.top : window.top + window.height, window.left : window.left + window.width]
-    ball = picture.copy()
-    hidden = (~inside).astype(np.uint8)
-    ball[area] = cv2.inpaint(np.ascontiguousarray(picture[area]), hidden, 3, cv2.INPAINT_TELEA)
-    # Between the lids' edges and the shrunken rim the picture itself is right.
-    shown = outline(rim, window)[..., None] > 0.5
-    ball[area] = np.where(shown, picture[area], ball[area])
-    return ball
+    centre = mesh.mean(axis=0)
+    widest = centre + (mesh - centre) * MAX_WIDENING
+    window = Window.around(widest, 4, len(picture))
+    labels = np.full((window.height, window.width), cv2.GC_BGD, np.uint8)
+    labels[outline(widest, window) > 0.5] = cv2.GC_PR_BGD
+    labels[outline(centre + (mesh - centre) * 1.1, window) > 0.5] = cv2.GC_PR_FGD
+    labels[outline(centre + (mesh - centre) * 0.8, window) > 0.5] = cv2.GC_FGD
+    if not (labels == cv2.GC_FGD).any():
+        return mesh
+    cut = np.ascontiguousarray(picture[_area(window)])
+    models = np.zeros((2, 1, 65), np.float64)
+    cv2.setRNGSeed(0)  # its clustering starts at random
+    cv2.grabCut(cut, labels, None, models[0], models[1], SEGMENT_ROUNDS, cv2.GC_INIT_WITH_MASK)
+    eye = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    return np.asarray(centre + (mesh - centre) * _radii(eye, window, centre, mesh)[:, None])
 
 
-def _shrink(rim: Float32Array, margin: float) -> Float32Array:
-    """The rim moved inward by a margin in pixels, its corners more."""
-    middle = (rim[1:8] + rim[15:8:-1]) / 2
-    shrunk = rim.copy()
-    for row, others in ((slice(1, 8), middle), (slice(15, 8, -1), middle)):
-        inward = others - rim[row]
-        length = np.linalg.norm(inward, axis=1, keepdims=True)
-        shrunk[row] += inward * np.minimum(margin / np.maximum(length, 1e-6), 1)
-    shrunk[0], shrunk[8] = (rim[0] + middle[0]) / 2, (rim[8] + middle[-1]) / 2
-    return shrunk
+def _radii(
+    eye: npt.NDArray[np.bool_], window: Window, centre: Float32Array, mesh: Float32Array
+) -> Float32Array:
+    """How much farther than the mesh's rim the eye reaches along each radius, (16,) >= 1."""
+    steps = np.linspace(1, MAX_WIDENING, 29, dtype=np.float32)
+    spots = centre + (mesh - centre)[:, None] * steps[:, None] - window.corner
+    columns = np.clip(np.rint(spots[..., 0]), 0, window.width - 1).astype(int)
+    rows = np.clip(np.rint(spots[..., 1]), 0, window.height - 1).astype(int)
+    inside = np.logical_and.accumulate(eye[rows, columns], axis=1)
+    farthest = steps[np.maximum(inside.sum(axis=1) - 1, 0)]
+    around = np.stack([np.roll(farthest, shift) for shift in (-1, 0, 1)])
+    return np.asarray(np.median(around, axis=0), np.float32)
 
 
-def _look_up(
-    eye: Eye, window: Window, back: Float32Array, shift: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    """Where in the picture each pixel of a window comes from when the iris is moved."""
+def _area(window: Window) -> tuple[slice, slice]:
+    return np.s_[window.top : window.top + window.height, window.left : window.left + window.width]
+
+
+def _grow(mask: npt.NDArray[np.bool_], reach: float) -> npt.NDArray[np.bool_]:
+    """Dilate a mask by a reach in pixels."""
+    import cv2
+
+    size = 2 * max(round(reach), 1) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
+
+
+def _heal(picture: ImageArray, window: Window, hole: npt.NDArray[np.bool_]) -> ImageArray:
+    """A picture with a hole in a window filled from around it."""
+    healed = picture.copy()
+    healed[_area(window)] = fill(picture[_area(window)], hole)
+    return healed
+
+
+def _not_skin(
+    picture: ImageArray, window: Window, opening: npt.NDArray[np.bool_], scale: float
+) -> npt.NDArray[np.bool_]:
+    """Where around an eye the picture shows ball, lashes or brow, (h, w)."""
+    luma = picture[_area(window)].mean(axis=2)
+    skin = np.median(luma[~_grow(opening, LASH_FRINGE * scale)])
+    return _grow(opening, LASH_FRINGE * scale) | _grow(luma < HAIR_DARKNESS * skin, 1)
+
+
+def _lash_colour(
+    picture: ImageArray, window: Window, home: Float32Array, scale: float
+) -> Float32Array:
+    """The colour of the darkest along the upper lid, (3,)."""
+    edge = stroke(home[:9], window, 2 * LASH_FRINGE * scale) > 0.5
+    colours = picture[_area(window)][edge].astype(np.float32)
+    luma = colours.mean(axis=1)
+    return np.asarray(colours[luma <= np.percentile(luma, 15)].mean(axis=0), np.float32)
+
+
+def _apply(affine: Float32Array, points: Float32Array) -> Float32Array:
+    return np.asarray(points @ affine[:, :2].T + affine[:, 2], np.float32)
+
+
+def _close(opening: Float32Array, closing: Float32Array) -> Float32Array:
+    """The rim, (16, 2), of an opening whose lids have come together."""
+    lids = opening.copy()
+    way = np.minimum(closing, 1)[:, None] * (opening[_LOWER] - opening[_UPPER])
+    lids[_UPPER] += (1 - LID_MEETING) * way
+    lids[_LOWER] -= LID_MEETING * way
+    return lids
+
+
+def _paint_lid(
+    eye: Eye,
+    frame: ImageArray,
+    window: Window,
+    opening: Float32Array,
+    back: Float32Array,
+    share: float,
+) -> None:
+    """Paint skin over all of the eye, on which the ball is then painted where it shows."""
+    import cv2
+
+    x, y = _grid(window, back)
+    pixels = cv2.remap(eye.lid, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    fringe = LASH_FRINGE * eye.scale
+    mask = _grow(outline(opening, window) > 0.5, fringe).astype(np.float32)
+    paint(frame, window, pixels, soften(mask, fringe / 2) * np.float32(share))
+
+
+def _paint_ball(
+    eye: Eye,
+    frame: ImageArray,
+    window: Window,
+    lids: Float32Array,
+    opening: Float32Array,
+    back: Float32Array,
+    shift: Float32Array,
+) -> None:
+    """Paint the ball where the lids leave it open, the iris moved by a shift."""
+    import cv2
+
+    x, y = _grid(window, back)
+    apart = np.hypot(x - eye.iris[0] - shift[0], y - eye.iris[1] - shift[1]) / eye.radius
+    share = 1 - np.clip((apart - IRIS_RIM) / WHITE_STRETCH, 0, 1)
+    x, y = x - shift[0] * share, y - shift[1] * share
+    pixels = cv2.remap(eye.ball, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    shade = _lid_shade(lids, opening, window)
+    paint(frame, window, np.asarray(pixels * shade, np.float32), outline(lids, window))
+
+
+def _grid(window: Window, back: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Where in the portrait each pixel of a window lies, x and y, (h, w) each."""
     x = np.arange(window.left, window.left + window.width, dtype=np.float32)
     y = np.arange(window.top, window.top + window.height, dtype=np.float32)[:, None]
-    map_x = back[0, 0] * x + back[0, 1] * y + back[0, 2]
-    map_y = back[1, 0] * x + back[1, 1] * y + back[1, 2]
-    apart = np.hypot(map_x - eye.iris[0] - shift[0], map_y - eye.iris[1] - shift[1]) / eye.radius
-    share = 1 - np.clip((apart - IRIS_RIM) / WHITE_STRETCH, 0, 1)
-    return map_x - shift[0] * share, map_y - shift[1] * share
+    return (
+        back[0, 0] * x + back[0, 1] * y + back[0, 2],
+        back[1, 0] * x + back[1, 1] * y + back[1, 2],
+    )
 
 
-def _lid_shade(lids: Float32Array, ball: Float32Array, window: Window) -> Float32Array:
+def _lid_shade(lids: Float32Array, opening: Float32Array, window: Window) -> Float32Array:
     """The shade, (h, 1, 1) 0..1, of an upper lid that stands lower than in the portrait."""
-    top = float(lids[1:8, 1].mean())
-    lowered = top - float(ball[1:8, 1].mean())
-    height = max(float(ball[9:16, 1].mean() - ball[1:8, 1].mean()), 1.0)
-    depth = np.clip(lowered / height, 0, 1)
+    top = float(lids[_UPPER, 1].mean())
+    height = max(float((opening[_LOWER] - opening[_UPPER])[:, 1].mean()), 1.0)
+    depth = np.clip((top - float(opening[_UPPER, 1].mean())) / height, 0, 1)
     below = (np.arange(window.height, dtype=np.float32) + window.top - top) / height
     shade = 1 - LID_SHADE * depth * np.exp(-np.maximum(below, 0) / 0.35)
     return np.asarray(shade[:, None, None], np.float32)

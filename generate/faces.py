@@ -88,7 +88,7 @@ def mesh_face(image: ImageArray) -> Float32Array | None:
 
 
 def _detect(image: ImageArray, grid: int) -> list[Box]:
-    """Boxes of the faces seen in each of grid × grid overlapping tiles."""
+    """Boxes of the faces seen in each of grid x grid overlapping tiles."""
     from vasari.generate.mediapipe import solutions
 
     boxes: list[Box] = []

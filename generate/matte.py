@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vasari.generate.inpaint import fill
+
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
@@ -14,7 +16,6 @@ ImageArray = npt.NDArray[np.uint8]
 GUIDE_RADIUS = 0.012  # how far the matte may move to meet an edge of the picture
 HOLE_MARGIN = 0.008  # the background is invented a little beyond the person's outline
 GUIDE_EPSILON = 1e-4  # contrast, squared, below which the guided filter smooths
-MEMBRANE_SWEEPS = 12  # on each level of the pyramid
 MIN_FACE_COVERAGE = 0.8  # a mask that loses a fifth of the face is no mask of the person
 
 
@@ -41,7 +42,7 @@ def split(picture: ImageArray, face: npt.NDArray[np.bool_]) -> Layers:
     if alpha[face].mean() < MIN_FACE_COVERAGE:
         alpha = np.ones(picture.shape[:2], np.float32)
         return Layers(picture, alpha, picture)
-    background = _fill(picture, _grow(alpha > 0.02, HOLE_MARGIN))
+    background = fill(picture, _grow(alpha > 0.02, HOLE_MARGIN))
     return Layers(_unmix(picture, alpha, background), alpha, background)
 
 
@@ -77,27 +78,6 @@ def _grow(mask: npt.NDArray[np.bool_], margin: float) -> npt.NDArray[np.bool_]:
     size = 2 * round(margin * mask.shape[0]) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
-
-
-def _fill(picture: ImageArray, hole: npt.NDArray[np.bool_]) -> ImageArray:
-    """Fill a hole smoothly from around it, by a pyramid of averages (push-pull, Gortler 1996)."""
-    import cv2
-
-    weight = (~hole).astype(np.float32)
-    levels = [(picture.astype(np.float32) * weight[..., None], weight)]
-    while min(levels[-1][1].shape) > 2:
-        levels.append(tuple(cv2.pyrDown(plane) for plane in levels[-1]))
-    colour, weight = levels[-1]
-    filled = colour / np.maximum(weight, 1e-6)[..., None]
-    for colour, weight in reversed(levels[:-1]):
-        above = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        known = np.minimum(weight, 1)[..., None]
-        own = colour / np.maximum(weight, 1e-6)[..., None]
-        filled = known * own + (1 - known) * above
-        # A few sweeps toward the membrane (Laplace), which meets the picture without a step.
-        for _ in range(MEMBRANE_SWEEPS):
-            filled = known * own + (1 - known) * cv2.blur(filled, (3, 3))
-    return np.asarray(np.clip(np.rint(filled), 0, 255), np.uint8)
 
 
 def _unmix(picture: ImageArray, alpha: Float32Array, background: ImageArray) -> ImageArray:

@@ -1,4 +1,4 @@
-"""MediaPipe, loaded when first used, quietly, and with a plain word if the system lacks a library."""
+"""MediaPipe, loaded when first used, with a plain word if the system lacks a library."""
 
 from __future__ import annotations
 

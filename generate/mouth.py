@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vasari.generate.blendshapes import jaw_drop
 from vasari.generate.dentition import Drawing, Palette, draw_lower, draw_upper, palette
-from vasari.generate.patch import Window, fit_affine, outline, paint
+from vasari.generate.patch import Window, fit_affine, outline, paint, soften, stroke
 from vasari.generate.portrait import Portrait
 from vasari.generate.topology import LOWER_LIP_INNER, UPPER_LIP_INNER
 
@@ -30,6 +30,10 @@ SEALED, PARTED = (
     0.25,
     1.2,
 )  # pixels between the lips: below the one nothing shows, above the other all
+SEAM, SEAM_WIDTH = 0.45, 1.3  # opacity, and pixels: the line between closed lips
+PARTED_LIPS = 0.12  # cm: lips farther apart than this show what is behind
+TOOTH_FRINGE = 0.12  # cm around the opening where pixels mix lip and tooth
+EDGE_SOFTNESS = 0.6  # pixels: the blur where lip and mouth meet
 LIP_SHADE = 0.55  # how dark it is right under the lips
 LIP_SHADE_REACH = 0.07  # of the mouth's width: how far that shade reaches inward
 TONGUE_OUT = 1.2  # cm that the tongue rises at tongueOut = 1
@@ -44,6 +48,7 @@ class Mouth:
     lower: Drawing
     anchors: Float32Array  # (3, 3) cm in the face's frame: the drawings' origin, right, down
     size: float  # cm of the face for one of a drawing
+    seam: float  # 0..1: how dark the line between closed lips must be drawn
 
 
 def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
@@ -59,7 +64,7 @@ def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
     size = float(np.clip(width / TYPICAL_WIDTH, *WIDTH_RANGE))
     origin = line + np.array([0, 0, TEETH_BEHIND], np.float32)
     anchors = origin + np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
-    colours = palette(portrait)
+    colours = palette(portrait, teeth_shown=parted(portrait))
     density = portrait.placement.scale * DRAWING_DETAIL * size
     return Mouth(
         colours,
@@ -67,7 +72,32 @@ def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
         draw_lower(colours, density),
         anchors.astype(np.float32),
         size,
+        SEAM if parted(portrait) else 0.0,
     )
+
+
+def parted(portrait: Portrait) -> bool:
+    """Whether a portrait's own lips stand apart, showing teeth."""
+    lips = portrait.mesh[list(INNER_LIPS), :2]
+    return _gap(lips) > PARTED_LIPS * portrait.placement.scale
+
+
+def without_teeth(portrait: Portrait) -> ImageArray:
+    """The person's colours, (S, S, 3), the lips continued over what shows between them."""
+    import cv2
+
+    layer = portrait.layers.foreground
+    if not parted(portrait):
+        return layer
+    lips = portrait.mesh[list(INNER_LIPS), :2]
+    reach = max(round(TOOTH_FRINGE * portrait.placement.scale), 1)
+    window = Window.around(lips, 4 * reach, portrait.size)
+    hole = (outline(lips, window) > 0).astype(np.uint8)
+    hole = cv2.dilate(hole, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    area = np.s_[window.top : window.top + window.height, window.left : window.left + window.width]
+    healed = layer.copy()
+    healed[area] = cv2.inpaint(np.ascontiguousarray(layer[area]), hole, 3, cv2.INPAINT_TELEA)
+    return healed
 
 
 def jaw_anchors(mouth: Mouth, opening: float, tongue: float) -> tuple[Float32Array, Float32Array]:
@@ -103,17 +133,31 @@ def paint_mouth(
         lower: (3, 2) pixels, the lower drawing's.
         light: 0..1, less where protruding lips keep it out.
     """
-    gap = _gap(lips)
     window = Window.around(lips, 2, len(frame))
-    if gap <= SEALED or window.empty:
+    if window.empty:
         return
-    mask = outline(lips, window) * np.float32(min((gap - SEALED) / (PARTED - SEALED), 1))
+    open_share = min(max((_gap(lips) - SEALED) / (PARTED - SEALED), 0), 1)
+    if open_share < 1 and mouth.seam:
+        _paint_seam(mouth, frame, lips, window)
+    if not open_share:
+        return
+    mask = soften(outline(lips, window), EDGE_SOFTNESS) * np.float32(open_share)
     pixels = np.empty((window.height, window.width, 3), np.float32)
     pixels[:] = mouth.colours.dark
     _lay(pixels, mouth.lower, lower, window, mouth.size)
     _lay(pixels, mouth.upper, upper, window, mouth.size)
     pixels *= np.float32(light) * _shade(mask, lips)[..., None]
     paint(frame, window, pixels.astype(np.uint8), mask)
+
+
+def _paint_seam(mouth: Mouth, frame: ImageArray, lips: Float32Array, window: Window) -> None:
+    """Draw the line on which lips meet that stand apart in the picture."""
+    upper, lower = lips[: len(UPPER_LIP_INNER)], np.roll(lips[::-1], 1, axis=0)
+    line = (upper + lower[: len(upper)]) / 2
+    mask = stroke(line, window, SEAM_WIDTH) * np.float32(mouth.seam)
+    pixels = np.empty((window.height, window.width, 3), np.uint8)
+    pixels[:] = mouth.colours.dark.astype(np.uint8)
+    paint(frame, window, pixels, mask)
 
 
 def _gap(lips: Float32Array) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,11 +51,38 @@ def outline(polygon: Float32Array, window: Window) -> Float32Array:
     # Pixel centres are at whole numbers: the window begins half a pixel before its first centre.
     fine = (polygon - window.corner + 0.5) * SUPERSAMPLING - 0.5
     cv2.fillPoly(large, [np.rint(fine * 16).astype(np.int32)], 255, shift=4)
+    return _reduced(large, window)
+
+
+def stroke(line: Float32Array, window: Window, width: float) -> Float32Array:
+    """How much of each pixel of a window an open line, (N, 2), of a width in pixels covers."""
+    import cv2
+
+    large = np.zeros((window.height * SUPERSAMPLING, window.width * SUPERSAMPLING), np.uint8)
+    fine = (line - window.corner + 0.5) * SUPERSAMPLING - 0.5
+    thick = max(round(width * SUPERSAMPLING), 1)
+    cv2.polylines(large, [np.rint(fine * 16).astype(np.int32)], False, 255, thick, shift=4)
+    return _reduced(large, window)
+
+
+def soften(mask: Float32Array, width: float) -> Float32Array:
+    """Blur a mask by a standard deviation in pixels; a very small one leaves it as it is."""
+    import cv2
+
+    if width < 0.3:
+        return mask
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), width, borderType=cv2.BORDER_CONSTANT))
+
+
+def _reduced(large: ImageArray, window: Window) -> Float32Array:
+    """Average a supersampled mask to the pixels of a window, 0..1."""
+    import cv2
+
     small = cv2.resize(large, (window.width, window.height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32) / np.float32(255)
 
 
-def paint(frame: ImageArray, window: Window, pixels: ImageArray, mask: Float32Array) -> None:
+def paint(frame: ImageArray, window: Window, pixels: npt.NDArray[Any], mask: Float32Array) -> None:
     """Blend pixels, (h, w, 3), through a mask, (h, w) 0..1, into a window of a frame."""
     blend(frame, window.left, window.top, pixels, mask)
 

@@ -16,6 +16,9 @@ Float32Array = npt.NDArray[np.float32]
 # The joint between skull and spine, in the face's own frame: cm right, down and back of the eyes.
 NECK_JOINT = (0.0, 4.0, 9.0)
 THROAT = 4.0  # cm below the chin: what stays in place when the head comes nearer
+MAX_YAW = 40.0  # degrees: a turn approaches this and never passes it
+MIN_YAW_BACK = 8.0  # the same for an oblique head that turns its hidden side to the viewer
+OBLIQUE = 30.0  # degrees of own yaw at which that holds in full
 BODY_FOLLOWS = 0.15  # of the head's shift
 
 
@@ -27,6 +30,7 @@ class Camera:
     joint: Float32Array  # (3,) pixels: the point about which the head turns
     axis: Float32Array  # (2,) pixels: where the optical axis meets the frame
     depth: float  # pixels: the depth of the eyes
+    own_yaw: float  # degrees: how far the head is turned in the portrait itself
 
     @classmethod
     def before(cls, portrait: Portrait) -> Camera:
@@ -34,7 +38,14 @@ class Camera:
         placement = portrait.placement
         joint = placement.place(np.array(NECK_JOINT, np.float32))
         throat = portrait.mesh[CHIN, :2] + placement.rotation[:2, 1] * THROAT * placement.scale
-        return cls(placement.scale, joint, throat.astype(np.float32), float(placement.offset[2]))
+        own_yaw = np.degrees(np.arctan2(-placement.rotation[0, 2], placement.rotation[2, 2]))
+        return cls(
+            placement.scale,
+            joint,
+            throat.astype(np.float32),
+            float(placement.offset[2]),
+            float(own_yaw),
+        )
 
     def project(
         self,
@@ -57,7 +68,7 @@ class Camera:
         reach = PORTRAIT_DISTANCE_CM * self.scale
         solid = self._unproject(points, reach)
         joint = self._unproject(self.joint[None], reach)[0]
-        turned = (solid - joint) @ turn(rotation).T + joint
+        turned = (solid - joint) @ turn(self._limit(rotation)).T + joint
         moved = solid + share[:, None] * (turned - solid)
         shift = np.asarray(translation) * (self.scale, -self.scale, -self.scale)
         moved[:, :2] += (share + BODY_FOLLOWS * (1 - share))[:, None] * shift[:2]
@@ -66,6 +77,14 @@ class Camera:
         near = reach / (reach + moved[:, 2])
         flat = moved[:, :2] * near[:, None] + self.axis
         return np.column_stack([flat, moved[:, 2] + self.depth]).astype(np.float32)
+
+    def _limit(self, rotation: Float32Array) -> Float32Array:
+        """Ease a rotation off before it shows the side of a head that the portrait hides."""
+        yaw, pitch, roll = (float(angle) for angle in rotation)
+        limit = MAX_YAW
+        if yaw * self.own_yaw < 0:
+            limit -= (MAX_YAW - MIN_YAW_BACK) * min(abs(self.own_yaw) / OBLIQUE, 1)
+        return np.array([limit * np.tanh(yaw / limit), pitch, roll], np.float32)
 
     def _unproject(self, points: Float32Array, reach: float) -> Float32Array:
         """Points about the optical axis, undoing the perspective of the portrait."""

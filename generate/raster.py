@@ -8,7 +8,20 @@ import numpy as np
 EDGE_TOLERANCE = 1e-4  # barycentric: neighbours overlap by a hair, so that no crack shows
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, inline="always")
+def _narrow(slope, start, first, last):  # type: ignore[no-untyped-def]
+    """The part of a span in which start + slope * x is not negative."""
+    if slope > 1e-9:
+        return max(first, (-EDGE_TOLERANCE - start) / slope), last
+    if slope < -1e-9:
+        return first, min(last, (-EDGE_TOLERANCE - start) / slope)
+    if start < -EDGE_TOLERANCE:
+        return 1.0, 0.0
+    return first, last
+
+
+# Without fastmath: depth holds infinities, and the tests above need exact comparisons.
+@numba.njit(cache=True)
 def rasterise(faces, targets, sources, map_x, map_y, depth):  # type: ignore[no-untyped-def]
     """Fill a map that says for each pixel of the frame where in the picture it comes from.
 
@@ -33,23 +46,29 @@ def rasterise(faces, targets, sources, map_x, map_y, depth):  # type: ignore[no-
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
         if abs(area) < 1e-6:
             continue
-        # Affine in x and y: value(x, y) = value(a) + gx (x - ax) + gy (y - ay).
-        wbx, wby = (cy - ay) / area, -(cx - ax) / area
-        wcx, wcy = -(by - ay) / area, (bx - ax) / area
+        # The barycentric weights of b and c are affine in x and y; a's is the rest.
+        gbx, gby = (cy - ay) / area, -(cx - ax) / area
+        gcx, gcy = -(by - ay) / area, (bx - ax) / area
+        gz = gbx * (targets[b, 2] - targets[a, 2]) + gcx * (targets[c, 2] - targets[a, 2])
+        gu = gbx * (sources[b, 0] - sources[a, 0]) + gcx * (sources[c, 0] - sources[a, 0])
+        gv = gbx * (sources[b, 1] - sources[a, 1]) + gcx * (sources[c, 1] - sources[a, 1])
         for y in range(max(int(np.ceil(top)), 0), min(int(np.floor(bottom)), height - 1) + 1):
-            dy = y - ay
-            for x in range(max(int(np.ceil(left)), 0), min(int(np.floor(right)), width - 1) + 1):
-                dx = x - ax
-                wb = wbx * dx + wby * dy
-                wc = wcx * dx + wcy * dy
-                wa = 1.0 - wb - wc
-                if wa < -EDGE_TOLERANCE or wb < -EDGE_TOLERANCE or wc < -EDGE_TOLERANCE:
-                    continue
-                z = wa * targets[a, 2] + wb * targets[b, 2] + wc * targets[c, 2]
-                if z < depth[y, x]:
-                    depth[y, x] = z
-                    map_x[y, x] = wa * sources[a, 0] + wb * sources[b, 0] + wc * sources[c, 0]
-                    map_y[y, x] = wa * sources[a, 1] + wb * sources[b, 1] + wc * sources[c, 1]
+            wb = gby * (y - ay) - gbx * ax
+            wc = gcy * (y - ay) - gcx * ax
+            first, last = _narrow(gbx, wb, left, right)
+            first, last = _narrow(gcx, wc, first, last)
+            first, last = _narrow(-gbx - gcx, 1.0 - wb - wc, first, last)
+            start, stop = max(int(np.ceil(first)), 0), min(int(np.floor(last)), width - 1)
+            wa = 1.0 - wb - wc
+            z = wa * targets[a, 2] + wb * targets[b, 2] + wc * targets[c, 2]
+            u = wa * sources[a, 0] + wb * sources[b, 0] + wc * sources[c, 0]
+            v = wa * sources[a, 1] + wb * sources[b, 1] + wc * sources[c, 1]
+            for x in range(start, stop + 1):
+                here = z + gz * x
+                if here < depth[y, x]:
+                    depth[y, x] = here
+                    map_x[y, x] = u + gu * x
+                    map_y[y, x] = v + gv * x
 
 
 @numba.njit(cache=True, fastmath=True)

@@ -13,9 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.generate.blendshapes import face_shapes, lip_closure
-from vasari.generate.eyes import Eye, find_eyes, gaze_shift, paint_eye
+from vasari.generate.eyes import Eye, closing, find_eyes, paint_eye
 from vasari.generate.motion import ARKIT_INDEX, Motion
-from vasari.generate.mouth import INNER_LIPS, Mouth, jaw_anchors, make_mouth, paint_mouth
+from vasari.generate.mouth import (
+    INNER_LIPS,
+    Mouth,
+    jaw_anchors,
+    make_mouth,
+    paint_mouth,
+    without_teeth,
+)
 from vasari.generate.portrait import Portrait
 from vasari.generate.pose import Camera
 from vasari.generate.sheet import Sheet, lay_sheet
@@ -23,9 +30,7 @@ from vasari.generate.topology import (
     ALL_POINTS,
     FACE_OVAL,
     LOWER_LIP_INNER,
-    LOWER_LIP_OUTER,
     UPPER_LIP_INNER,
-    UPPER_LIP_OUTER,
 )
 
 Float32Array = npt.NDArray[np.float32]
@@ -35,8 +40,6 @@ ImageArray = npt.NDArray[np.uint8]
 # blur it.
 DETAIL = 2
 
-LIP_INSET = 0.3  # of the lip's thickness, where the portrait's lips are parted
-PARTED_CM = 0.3
 PROTRUSION_SHADE = 0.6  # of the light into the mouth, kept out by lips pushed forward
 
 _JAW_OPEN, _TONGUE_OUT = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["tongueOut"]
@@ -68,7 +71,7 @@ class Renderer:
         self._eyes: list[Eye] = find_eyes(portrait)
         self._mouth: Mouth = make_mouth(portrait, self._rest)
         self._texture = _texture(portrait)
-        self._sources = _sources(self._sheet, own)
+        self._sources = np.ascontiguousarray((self._sheet.points[:, :2] + 0.5) * DETAIL - 0.5)
         size = portrait.size
         self._map_x, self._map_y, self._depth = np.zeros((3, size, size), np.float32)
         self._frame = np.empty((size, size, 3), np.uint8)
@@ -97,23 +100,21 @@ class Renderer:
         )
         rims = [list(eye.rim) for eye in self._eyes]
         balls = [self._portrait.mesh[rim] for rim in rims]
-        points, parts = _stack(
-            [
-                self._moved_sheet(placement.place(face)),
-                placement.place(upper),
-                placement.place(lower),
-            ]
-            + balls
-        )
+        sheet = self._moved_sheet(placement.place(face))
+        points, parts = _stack([sheet, placement.place(upper), placement.place(lower), *balls])
         share = np.ones(len(points), np.float32)
         share[: len(self._sheet.points)] = self._sheet.head_share
         shown = self._camera.project(points, share, pose.rotation, pose.translation)
         sheet, upper, lower, *balls = (shown[part] for part in parts)
         self._draw_sheet(sheet)
         for eye, rim, ball in zip(self._eyes, rims, balls, strict=True):
-            shift = gaze_shift(eye, pose.gaze, placement.scale)
-            home = self._portrait.mesh[rim, :2]
-            paint_eye(eye, self._frame, sheet[rim, :2], ball[:, :2], home, shift)
+            paint_eye(
+                eye,
+                self._frame,
+                rest=ball[:, :2],
+                closing=closing(sheet[rim, :2], ball[:, :2]),
+                gaze=pose.gaze,
+            )
         lips = sheet[list(INNER_LIPS), :2]
         paint_mouth(
             self._mouth,
@@ -127,7 +128,7 @@ class Renderer:
 
     def _express(self, expression: Float32Array) -> Float32Array:
         """The face in its own frame, (478, 3) cm, lips never passing through each other."""
-        face = self._rest + np.tensordot(expression, self._shapes, axes=1)
+        face = self._rest + np.einsum("s,spc->pc", expression, self._shapes)
         upper, lower = list(UPPER_LIP_INNER), list(LOWER_LIP_INNER)
         crossed = face[lower, 1] < face[upper, 1]
         middle = (face[lower] + face[upper])[crossed] / 2
@@ -139,7 +140,7 @@ class Renderer:
         """The sheet's points, (N, 3) pixels, with an expression, before the head moves."""
         points = self._sheet.points.copy()
         pull = (face - self._portrait.mesh)[list(FACE_OVAL)]
-        points[:ALL_POINTS] = face
+        points[:ALL_POINTS] += face - self._portrait.mesh
         points[ALL_POINTS:] += self._sheet.stretch @ pull
         return points
 
@@ -166,30 +167,12 @@ def _mouth_light(expression: Float32Array) -> float:
     return 1 - PROTRUSION_SHADE * min(float(shut_out), 1)
 
 
-def _sources(sheet: Sheet, face: Float32Array) -> Float32Array:
-    """Where in the texture the sheet's points take their pixels, (N, 2).
-
-    The edges of parted lips take theirs a little inside the lip, that no tooth sticks to it.
-    """
-    places = sheet.points[:, :2].copy()
-    for inner, outer in (
-        (UPPER_LIP_INNER, UPPER_LIP_OUTER),
-        (LOWER_LIP_INNER, LOWER_LIP_OUTER),
-    ):
-        rows, edges = list(inner), list(outer)
-        gap = np.linalg.norm(face[list(LOWER_LIP_INNER)] - face[list(UPPER_LIP_INNER)], axis=1)
-        inset = LIP_INSET * np.clip(gap.max() / PARTED_CM, 0, 1)
-        places[rows] += inset * (places[edges] - places[rows])
-    return np.ascontiguousarray((places + 0.5) * DETAIL - 0.5)
-
-
 def _texture(portrait: Portrait) -> ImageArray:
     """The person with alpha, (2S, 2S, 4) uint8."""
     import cv2
 
-    layers = portrait.layers
-    alpha = np.rint(layers.alpha * 255).astype(np.uint8)
-    layer = np.dstack([layers.foreground, alpha])
+    alpha = np.rint(portrait.layers.alpha * 255).astype(np.uint8)
+    layer = np.dstack([without_teeth(portrait), alpha])
     size = portrait.size * DETAIL
     return np.asarray(cv2.resize(layer, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)
 

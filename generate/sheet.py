@@ -32,6 +32,8 @@ Int32Array = npt.NDArray[np.int32]
 GRID_CELLS = 30  # across the frame
 GRID_BEYOND = 8  # cells on each side, so that a moved sheet still covers the frame
 OVAL_CLEARANCE = 0.5  # of a cell: grid points nearer to the face would make slivers
+MAX_SLOPE = 1.6  # of depth to width along an edge
+EASING_ROUNDS = 30  # enough to cross the face
 
 # Lengths in cm of the head.
 SKULL_DEPTH = 9.0  # from the eyes back to the axis about which the silhouette turns
@@ -39,7 +41,7 @@ SKULL_CURVE = 3.0  # how thick the hair over the skull may be before its depth i
 NECK_START, NECK_END = -1.0, 9.0  # below the chin: where the head's motion begins to fade, and ends
 SKIN_STRETCH = 2.5  # how far outside the oval an expression still pulls
 HEAD_REACH = (4.0, 10.0)  # outside the oval: where an uncut picture begins to rest, and rests
-EDGE_REST = 0.12  # of the frame: its lower edge holds the shoulders
+EDGE_REST = 0.12  # of the frame: near an edge that cuts the person, the sheet holds still
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,13 @@ def lay_sheet(portrait: Portrait) -> Sheet:
     outside = _distance_to_oval(portrait, grid)
     depth = _grid_depth(portrait, grid, outside)
     points = np.concatenate([portrait.mesh, np.column_stack([grid, depth])])
+    faces = np.concatenate([_face_triangles(), _grid_triangles(portrait, flat)])
+    points[:, 2] = _ease_slopes(points, faces)
     share = np.ones(len(points), np.float32)
     share[ALL_POINTS:] = _head_share(portrait, grid, outside)
     return Sheet(
         points.astype(np.float32),
-        np.concatenate([_face_triangles(), _grid_triangles(portrait, flat)]),
+        faces,
         share,
         _stretch(portrait, grid, outside),
     )
@@ -144,16 +148,47 @@ def _distance_to_outline(portrait: Portrait, grid: Float32Array) -> Float32Array
     return np.minimum(distance, SKULL_CURVE).astype(np.float32)
 
 
+def _ease_slopes(points: Float32Array, faces: Int32Array) -> Float32Array:
+    """Depths, (N,) pixels, of points brought forward until no edge is steeper than MAX_SLOPE.
+
+    A turn would stretch the few pixels of a steep edge over what the picture does not show.
+    """
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    apart = MAX_SLOPE * np.linalg.norm(points[ends[:, 0], :2] - points[ends[:, 1], :2], axis=1)
+    depth = points[:, 2].astype(np.float64)
+    for _ in range(EASING_ROUNDS):
+        before = depth.copy()
+        np.minimum.at(depth, ends[:, 0], before[ends[:, 1]] + apart)
+        np.minimum.at(depth, ends[:, 1], before[ends[:, 0]] + apart)
+    return np.asarray(depth, np.float32)
+
+
 def _head_share(portrait: Portrait, grid: Float32Array, outside: Float32Array) -> Float32Array:
     """How far grid points go with the head, (G,) 0..1."""
     placement = portrait.placement
     down = placement.rotation[:2, 1] / np.linalg.norm(placement.rotation[:2, 1])
     below = (grid - portrait.mesh[CHIN, :2]) @ down / placement.scale
     share = 1 - _ramp(below, NECK_START, NECK_END)
-    share *= _ramp(portrait.size - grid[:, 1], 0, EDGE_REST * portrait.size)
+    share *= _rest_at_edges(portrait, grid)
     if portrait.layers.alpha.min() == 1:
         share *= 1 - _ramp(outside.min(axis=1), *HEAD_REACH)
     return np.asarray(share, np.float32)
+
+
+def _rest_at_edges(portrait: Portrait, grid: Float32Array) -> Float32Array:
+    """The share of the head's motion, (G,) 0..1, left near frame edges that cut the person."""
+    last = portrait.size - 1
+    alpha = portrait.layers.alpha
+    spots = np.clip(np.rint(grid), 0, last).astype(int)
+    rest = np.ones(len(grid), np.float32)
+    for distance, person in (
+        (grid[:, 0], alpha[spots[:, 1], 0]),
+        (last - grid[:, 0], alpha[spots[:, 1], last]),
+        (grid[:, 1], alpha[0, spots[:, 0]]),
+        (last - grid[:, 1], alpha[last, spots[:, 0]]),
+    ):
+        rest *= 1 - person * (1 - _ramp(distance, 0, EDGE_REST * portrait.size))
+    return rest
 
 
 def _stretch(portrait: Portrait, grid: Float32Array, outside: Float32Array) -> Float32Array:

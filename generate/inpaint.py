@@ -1,0 +1,36 @@
+"""Filling holes in a picture smoothly from around them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+ImageArray = npt.NDArray[np.uint8]
+
+MEMBRANE_SWEEPS = 12  # on each level of the pyramid
+
+
+def fill(picture: ImageArray, hole: npt.NDArray[np.bool_]) -> ImageArray:
+    """Fill a hole from around it: a pyramid of averages (push-pull, Gortler et al. 1996).
+
+    Args:
+        picture: (H, W, 3) uint8.
+        hole: (H, W), True where the picture is not to be used.
+    """
+    import cv2
+
+    weight = (~hole).astype(np.float32)
+    levels = [(picture.astype(np.float32) * weight[..., None], weight)]
+    while min(levels[-1][1].shape) > 2:
+        levels.append(tuple(cv2.pyrDown(plane) for plane in levels[-1]))
+    colour, weight = levels[-1]
+    filled = colour / np.maximum(weight, 1e-6)[..., None]
+    for colour, weight in reversed(levels[:-1]):
+        above = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        known = np.minimum(weight, 1)[..., None]
+        own = colour / np.maximum(weight, 1e-6)[..., None]
+        filled = known * own + (1 - known) * above
+        # A few sweeps toward the membrane (Laplace), which meets the picture without a step.
+        for _ in range(MEMBRANE_SWEEPS):
+            filled = known * own + (1 - known) * cv2.blur(filled, (3, 3))
+    return np.asarray(np.clip(np.rint(filled), 0, 255), np.uint8)
