@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,34 +24,24 @@ if TYPE_CHECKING:
 REPORT_INTERVAL = 5.0  # seconds between plain lines of progress
 
 
-class Gaze(click.ParamType):
-    """YAW,PITCH in degrees."""
-
-    name = "YAW,PITCH"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
-        """Read two numbers."""
-        try:
-            yaw, pitch = (float(part) for part in str(value).split(","))
-        except ValueError:
-            raise ControlsError(f"gaze is '{value}'; give YAW,PITCH in degrees, as 10,-5") from None
-        return yaw, pitch
+def _gaze(context: click.Context, option: click.Parameter, value: str) -> tuple[float, float]:
+    """Read YAW,PITCH in degrees."""
+    try:
+        yaw, pitch = (float(part) for part in value.split(","))
+    except ValueError:
+        raise ControlsError(f"gaze is '{value}'; give YAW,PITCH in degrees, as 10,-5") from None
+    return yaw, pitch
 
 
-class Emotion(click.ParamType):
-    """NAME=WEIGHT,… with weights in 0..1."""
-
-    name = "NAME=WEIGHT,..."
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, float]:
-        """Read names with weights."""
-        try:
-            pairs = [part.split("=") for part in str(value).split(",")]
-            return {name.strip(): float(weight) for name, weight in pairs}
-        except ValueError:
-            raise ControlsError(
-                f"emotion is '{value}'; give NAME=WEIGHT,... with weights 0 to 1, as happy=0.6"
-            ) from None
+def _emotion(context: click.Context, option: click.Parameter, value: str) -> dict[str, float]:
+    """Read NAME=WEIGHT,... with weights in 0..1."""
+    try:
+        pairs = [part.split("=") for part in value.split(",") if value]
+        return {name.strip(): float(weight) for name, weight in pairs}
+    except ValueError:
+        raise ControlsError(
+            f"emotion is '{value}'; give NAME=WEIGHT,... with weights 0 to 1, as happy=0.6"
+        ) from None
 
 
 @click.command(no_args_is_help=True)
@@ -70,7 +60,8 @@ class Emotion(click.ParamType):
     "--gaze",
     default="0,0",
     show_default=True,
-    type=Gaze(),
+    metavar="YAW,PITCH",
+    callback=_gaze,
     help="Where the eyes look: degrees to the viewer's right (-30 to 30) and up (-20 to 20).",
 )
 @click.option(
@@ -81,7 +72,9 @@ class Emotion(click.ParamType):
 )
 @click.option(
     "--emotion",
-    type=Emotion(),
+    default="",
+    metavar="NAME=WEIGHT,...",
+    callback=_emotion,
     help="Weights 0 to 1 of angry, contempt, disgusted, fearful, happy, neutral, sad, surprised.",
 )
 @click.option(
@@ -110,7 +103,7 @@ def generate(
     face: int,
     gaze: tuple[float, float],
     distance: float,
-    emotion: dict[str, float] | None,
+    emotion: dict[str, float],
     head_motion: float,
     seed: int,
     voice: str,
@@ -139,7 +132,7 @@ def generate(
     from vasari.generate.pipeline import generate as make
 
     controls = Controls(
-        gaze=gaze, distance=distance, emotion=emotion or {}, head_motion=head_motion, seed=seed
+        gaze=gaze, distance=distance, emotion=emotion, head_motion=head_motion, seed=seed
     )
     with _progress() as progress:
         result = make(

@@ -86,7 +86,7 @@ class VideoWriter:
             if frame is None:
                 return
             self._container.mux(self._audio.encode(frame))
-            self._sound_end = (frame.pts + frame.samples) / frame.sample_rate
+            self._sound_end += frame.samples / frame.sample_rate
 
     def __exit__(
         self,
