@@ -208,13 +208,15 @@ class _Lines:
     """Progress as plain lines on stderr."""
 
     def __init__(self) -> None:
-        self._started = self._reported = time.monotonic()
+        self._started: float | None = None  # when the first frame was done
+        self._reported = 0.0
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._reported < REPORT_INTERVAL:
-            return
-        self._reported = now
-        speed = done / (now - self._started)
-        left = (total - done) / speed
-        click.echo(f"{done}/{total} frames, {speed:.1f} frames/s, {left:.0f} s left", err=True)
+        if self._started is None:
+            self._started = self._reported = now
+        elif now - self._reported >= REPORT_INTERVAL:
+            self._reported = now
+            speed = (done - 1) / (now - self._started)
+            left = (total - done) / speed
+            click.echo(f"{done}/{total} frames, {speed:.1f} frames/s, {left:.0f} s left", err=True)

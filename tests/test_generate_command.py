@@ -10,6 +10,7 @@ from conftest import RATE, syllables, write_wav
 from PIL import Image
 
 from vasari.cli import run
+from vasari.generate import command
 from vasari.generate.synthesis import MAX_TEXT
 from vasari.provenance.credentials import Credential
 
@@ -53,6 +54,19 @@ def test_json_is_one_object(
         "path", "duration", "frames", "frames_per_second", "watermark", "signer", "standing",
         "warnings", "timings",
     }  # fmt: skip
+
+
+def test_progress_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([100.0, 101.0, 105.0, 106.0, 110.5])
+    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
+    with command._progress() as progress:
+        for done in (1, 21, 101, 121, 211):
+            progress(done, 500)
+    assert capsys.readouterr().err == (
+        "101/500 frames, 20.0 frames/s, 20 s left\n211/500 frames, 20.0 frames/s, 14 s left\n"
+    )
 
 
 def test_silence_is_a_warning(
