@@ -1,7 +1,7 @@
 # Vasari's set-up and its daily commands. `make demo` and `make test` start from a bare checkout.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench bench-memory clean
+.PHONY: help demo test test-slow lint format readme bench bench-memory clean
 MAKEFLAGS += --no-print-directory
 
 # The first of these that is 3.10, 3.11 or 3.12; `make PYTHON=...` chooses another.
@@ -15,6 +15,8 @@ help:
 	@echo "make demo          make a talking video and verify it: out/demo"
 	@echo "make test          run the tests"
 	@echo "make lint          ruff and mypy"
+	@echo "make format        let ruff format"
+	@echo "make readme        put the program's help into the README"
 	@echo "make bench         print the figures of the README"
 	@echo "make bench-memory  peak memory for one minute and for one hour of speech (an hour or so)"
 	@echo "make clean         remove what the others made"
@@ -64,6 +66,9 @@ lint: .venv/dev.stamp
 format: .venv/dev.stamp
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+readme: .venv/dev.stamp
+	@$(BIN)/python docs/readme.py
 
 bench: .venv/dev.stamp
 	@$(BIN)/python benchmarks/generate.py
