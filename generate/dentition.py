@@ -28,7 +28,7 @@ ARCH_RADIUS = 2.7  # cm: the teeth stand on a half circle, those at the sides se
 
 HIGHLIGHT_PERCENTILE = 96  # of a face's brightness: the highlights show the light's own colour
 TOOTH_LIGHT = 0.93  # of that light, which the front teeth give back
-BLEACH = 0.35  # how far teeth are whiter than that light on skin
+BLEACH = 0.22  # how far teeth are whiter than that light on skin
 
 SHEET_HALF_WIDTH, SHEET_HEIGHT = 3.0, 3.0  # cm that a drawing spans: sideways, and downward
 SHEET_ABOVE = 1.5  # cm of it above the edges of the teeth

@@ -95,9 +95,10 @@ def paint_eye(
     low, high = LID_SHOWS
     made = float(np.clip((shut - low) / (high - low), 0, 1))
     if made:
-        _paint_lid(eye, frame, window, opening, back, made)
+        _paint_lid(eye, frame, window, opening=opening, back=back, share=made)
     if shut < 1:
-        _paint_ball(eye, frame, window, lids, opening, back, gaze_shift(eye, gaze))
+        shift = gaze_shift(eye, gaze)
+        _paint_ball(eye, frame, window, lids=lids, opening=opening, back=back, shift=shift)
     if made:
         line = stroke(lids[:9], window, LASH_WIDTH * eye.scale)
         mask = soften(line, LID_SOFTNESS * eye.scale) * np.float32(LASH_OPACITY * made)
@@ -244,6 +245,7 @@ def _paint_lid(
     eye: Eye,
     frame: ImageArray,
     window: Window,
+    *,
     opening: Float32Array,
     back: Float32Array,
     share: float,
@@ -262,6 +264,7 @@ def _paint_ball(
     eye: Eye,
     frame: ImageArray,
     window: Window,
+    *,
     lids: Float32Array,
     opening: Float32Array,
     back: Float32Array,

@@ -19,8 +19,8 @@ ImageArray = npt.NDArray[np.uint8]
 INNER_LIPS = UPPER_LIP_INNER + LOWER_LIP_INNER[-2:0:-1]  # around the opening
 
 # In cm of the face's frame, from the line on which the closed lips meet.
-UPPER_EDGE = 0.28  # the edges of the upper teeth, below
-LOWER_EDGE = -0.12  # the edges of the lower teeth when the jaw is shut, behind the upper ones
+UPPER_EDGE = 0.22  # the edges of the upper teeth, below
+LOWER_EDGE = -0.04  # the edges of the lower teeth when the jaw is shut, behind the upper ones
 TEETH_BEHIND = 0.7  # the teeth, behind the lips
 TYPICAL_WIDTH = 5.6  # of a mouth, between the corners of the lips
 WIDTH_RANGE = (0.5, 1.2)  # of the typical width: how far teeth are fitted to a mouth
@@ -34,6 +34,7 @@ SEAM, SEAM_WIDTH = 0.45, 1.3  # opacity, and pixels: the line between closed lip
 PARTED_LIPS = 0.12  # cm: lips farther apart than this show what is behind
 TOOTH_FRINGE = 0.12  # cm around the opening where pixels mix lip and tooth
 EDGE_SOFTNESS = 0.6  # pixels: the blur where lip and mouth meet
+SLIT_LIGHT, WIDE_ASPECT = 0.45, 0.16  # light through a slit; height to width that lets in all
 LIP_SHADE = 0.55  # how dark it is right under the lips
 LIP_SHADE_REACH = 0.07  # of the mouth's width: how far that shade reaches inward
 TONGUE_OUT = 1.2  # cm that the tongue rises at tongueOut = 1
@@ -118,6 +119,7 @@ def jaw_anchors(mouth: Mouth, opening: float, tongue: float) -> tuple[Float32Arr
 def paint_mouth(
     mouth: Mouth,
     frame: ImageArray,
+    *,
     lips: Float32Array,
     upper: Float32Array,
     lower: Float32Array,
@@ -146,7 +148,7 @@ def paint_mouth(
     pixels[:] = mouth.colours.dark
     _lay(pixels, mouth.lower, lower, window, mouth.size)
     _lay(pixels, mouth.upper, upper, window, mouth.size)
-    pixels *= np.float32(light) * _shade(mask, lips)[..., None]
+    pixels *= np.float32(light * _entering_light(lips)) * _shade(mask, lips)[..., None]
     paint(frame, window, pixels.astype(np.uint8), mask)
 
 
@@ -164,6 +166,12 @@ def _gap(lips: Float32Array) -> float:
     """The widest distance between the lips, pixels."""
     upper, lower = lips[1:10], lips[19:10:-1]
     return float(np.linalg.norm(lower - upper, axis=1).max())
+
+
+def _entering_light(lips: Float32Array) -> float:
+    """The light that gets between the lips, 0..1: little through a slit."""
+    aspect = _gap(lips) / max(float(np.linalg.norm(lips[0] - lips[10])), 1.0)
+    return SLIT_LIGHT + (1 - SLIT_LIGHT) * min(aspect / WIDE_ASPECT, 1)
 
 
 def _lay(

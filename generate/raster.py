@@ -22,7 +22,9 @@ def _narrow(slope, start, first, last):  # type: ignore[no-untyped-def]
 
 # Without fastmath: depth holds infinities, and the tests above need exact comparisons.
 @numba.njit(cache=True)
-def rasterise(faces, targets, sources, map_x, map_y, depth):  # type: ignore[no-untyped-def]
+def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
+    faces, targets, sources, map_x, map_y, depth
+):
     """Fill a map that says for each pixel of the frame where in the picture it comes from.
 
     Args:

@@ -115,14 +115,13 @@ class Renderer:
                 closing=closing(sheet[rim, :2], ball[:, :2]),
                 gaze=pose.gaze,
             )
-        lips = sheet[list(INNER_LIPS), :2]
         paint_mouth(
             self._mouth,
             self._frame,
-            lips,
-            upper[:, :2],
-            lower[:, :2],
-            _mouth_light(pose.expression),
+            lips=sheet[list(INNER_LIPS), :2],
+            upper=upper[:, :2],
+            lower=lower[:, :2],
+            light=_mouth_light(pose.expression),
         )
         return self._frame
 

@@ -1,0 +1,85 @@
+"""The compiled loops agree with plain numpy, and leave no crack."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vasari.generate.raster import blend, composite, rasterise
+
+SIZE = 48
+
+
+def _map(faces: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    maps = np.full((3, SIZE, SIZE), np.nan, np.float32)
+    rasterise(faces, targets, sources, *maps)
+    return maps[:2]
+
+
+def _grid(cells: int) -> tuple[np.ndarray, np.ndarray]:
+    line = np.linspace(-5, SIZE + 5, cells + 1, dtype=np.float32)
+    points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    corner = (np.arange(cells)[:, None] * (cells + 1) + np.arange(cells)).ravel()
+    upper = np.stack([corner, corner + 1, corner + cells + 1], axis=1)
+    lower = np.stack([corner + 1, corner + cells + 2, corner + cells + 1], axis=1)
+    return points, np.concatenate([upper, lower]).astype(np.int32)
+
+
+def test_a_sheet_at_rest_maps_each_pixel_to_itself() -> None:
+    points, faces = _grid(7)
+    map_x, map_y = _map(faces, np.column_stack([points, points[:, :1] * 0]), points)
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    np.testing.assert_allclose(map_x, columns, atol=1e-3)
+    np.testing.assert_allclose(map_y, rows, atol=1e-3)
+
+
+def test_a_bent_sheet_has_no_cracks() -> None:
+    points, faces = _grid(12)
+    wave = points + 1.5 * np.sin(points[:, ::-1] / 5)
+    maps = _map(faces, np.column_stack([wave, points[:, :1] * 0]).astype(np.float32), points)
+    assert np.isfinite(maps).all()
+
+
+def test_one_triangle_against_barycentric_coordinates() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        corners = rng.uniform(0, SIZE, (3, 2)).astype(np.float32)
+        sources = rng.uniform(0, 100, (3, 2)).astype(np.float32)
+        targets = np.column_stack([corners, [0, 0, 0]]).astype(np.float32)
+        found = _map(np.array([[0, 1, 2]], np.int32), targets, sources)
+        pixels = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), axis=-1).reshape(-1, 2)
+        system = np.vstack([corners.T, np.ones(3)])
+        weights = np.linalg.solve(system, np.column_stack([pixels, np.ones(len(pixels))]).T).T
+        clear = np.abs(weights).min(axis=1) > 1e-2
+        inside = (weights > 0).all(axis=1)
+        flat = found.reshape(2, -1).T
+        assert np.isnan(flat[clear & ~inside]).all()
+        np.testing.assert_allclose(
+            flat[clear & inside], (weights @ sources)[clear & inside], atol=0.05
+        )
+
+
+def test_the_nearer_triangle_hides_the_farther() -> None:
+    corners = np.array([[-50, -50], [150, -50], [0, 150]], np.float32)
+    far, near = np.column_stack([corners, [5] * 3]), np.column_stack([corners, [-5] * 3])
+    targets = np.concatenate([near, far]).astype(np.float32)
+    sources = np.array([[1, 1]] * 3 + [[2, 2]] * 3, np.float32)
+    for order in ([[0, 1, 2], [3, 4, 5]], [[3, 4, 5], [0, 1, 2]]):
+        map_x, _ = _map(np.array(order, np.int32), targets, sources)
+        np.testing.assert_allclose(map_x[:20, :20], 1, atol=1e-4)
+
+
+def test_composite_is_the_over_operator() -> None:
+    rng = np.random.default_rng(2)
+    layer = rng.integers(0, 256, (9, 11, 4), np.uint8)
+    background = rng.integers(0, 256, (9, 11, 3), np.uint8)
+    frame = np.empty_like(background)
+    composite(layer, background, frame)
+    alpha = layer[..., 3:] / 255
+    assert np.abs(frame - (alpha * layer[..., :3] + (1 - alpha) * background)).max() <= 0.51
+
+
+def test_blend_touches_only_its_window() -> None:
+    frame = np.full((10, 10, 3), 200, np.uint8)
+    blend(frame, 3, 4, np.full((2, 2, 3), 100, np.uint8), np.full((2, 2), 0.5, np.float32))
+    assert (frame[4:6, 3:5] == 150).all()
+    assert (frame == 200).sum() == 300 - 12
