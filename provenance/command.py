@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from vasari.provenance.folders import store_path
+
+if TYPE_CHECKING:
+    from vasari.provenance.store import ManifestStore
 
 
 @click.command()
@@ -17,8 +25,16 @@ import click
     type=click.Path(path_type=Path),
     help="Root certificates of signers whom you trust.",
 )
+@click.option(
+    "--store",
+    metavar="URL",
+    help="Manifest store in which to look up the watermark, as a database URL; your own by "
+    "default.",
+)
 @click.pass_context
-def verify(context: click.Context, file: Path, as_json: bool, trust: Path | None) -> None:
+def verify(
+    context: click.Context, file: Path, as_json: bool, trust: Path | None, store: str | None
+) -> None:
     r"""Say where FILE comes from, who says so, and whether it was changed since.
 
     FILE is a video, picture or sound, made by Vasari or by anyone else. Two things are looked for:
@@ -45,9 +61,22 @@ def verify(context: click.Context, file: Path, as_json: bool, trust: Path | None
     from vasari.provenance.verdict import verify as judge
 
     anchors = load_trust_anchors(trust) if trust else b""
-    verdict = judge(file, trust_anchors=anchors)
+    with _opened_store(store) as opened:
+        verdict = judge(file, trust_anchors=anchors, store=opened)
     if as_json:
         click.echo(json.dumps(verdict.to_dict(), indent=2))
     else:
         show(verdict, Console(highlight=False, markup=False, emoji=False))
     context.exit(verdict.exit_code)
+
+
+@contextlib.contextmanager
+def _opened_store(url: str | None) -> Iterator[ManifestStore | None]:
+    """The store at a URL, or else the user's own if there is one."""
+    if url is None and not store_path().exists():
+        yield None
+        return
+    from vasari.provenance.store import ManifestStore
+
+    with ManifestStore.open(url) if url else ManifestStore.default() as store:
+        yield store

@@ -40,6 +40,7 @@ from vasari.provenance.certificates import (
     subject_name,
     to_pem,
 )
+from vasari.provenance.folders import credential_folder
 
 # C2PA 2.2, section 13.2.1. RSA is allowed there too; no one has asked for it.
 ALGORITHMS = ("es256", "es384", "ed25519")
@@ -91,7 +92,7 @@ class Credential:
         Raises:
             CredentialError: the folder cannot be written, or what is in it is damaged.
         """
-        folder = default_folder()
+        folder = credential_folder()
         try:
             if not (folder / SIGNER_FILE).exists():
                 _create(folder)
@@ -156,24 +157,6 @@ class Credential:
         if self.self_made:
             return "on no trust list: made on this machine, vouched for by no one"
         return "trusted by those who trust the root that issued it"
-
-
-def default_folder() -> Path:
-    """Where the self-made credential lives (XDG Base Directory Specification)."""
-    return config_folder() / "credentials" / "default"
-
-
-def config_folder() -> Path:
-    """Vasari's folder in the user's configuration."""
-    configured = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    if configured.is_absolute():  # the specification asks to ignore a relative one
-        return configured / "vasari"
-    try:
-        return Path.home() / ".config" / "vasari"
-    except RuntimeError as error:
-        raise CredentialError(
-            "there is no home folder to keep a credential in: set XDG_CONFIG_HOME"
-        ) from error
 
 
 def algorithm_of(key: object, source: str) -> str:

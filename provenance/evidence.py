@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vasari.errors import InputError
-from vasari.provenance.findings import TIME_STAMPED, TRUSTED, UNTRUSTED, code_words
+from vasari.errors import InputError, ProvenanceError
+from vasari.provenance.findings import (
+    HARD_BINDING_MISMATCHES,
+    TIME_STAMPED,
+    TRUSTED,
+    UNTRUSTED,
+    code_words,
+)
 from vasari.provenance.manifest import CONTROLS_LABEL, DIGESTS_LABEL
 from vasari.provenance.sourcetype import IPTC, source_type_words
 
@@ -19,6 +28,10 @@ MAX_TEXT = 200  # characters of any text that a manifest holds
 MAX_LISTED = 100  # ingredients, actions, findings of one manifest
 MAX_DEPTH = 8  # ingredients of ingredients
 MAX_MARKER_SCAN = 256 << 20  # bytes searched for the remains of a manifest
+
+# Vasari's own watermark in a soft binding, in any version, and its identifier.
+ALGORITHM_PREFIX = "org.vasari.watermark."
+_IDENTIFIER = re.compile(r"[0-9a-f]{12}")
 
 # The type of a C2PA manifest store in JUMBF, wherever a format keeps it (C2PA 2.2, section 11.1.4).
 MANIFEST_STORE_UUID = bytes.fromhex("6332706100110010800000aa00389b71")
@@ -76,6 +89,15 @@ class Manifest:
     failures: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()  # neither good nor bad
     successes: tuple[Finding, ...] = ()
+
+    @property
+    def watermarks(self) -> tuple[str, ...]:
+        """Identifiers of Vasari's watermark that it names, 12 hexadecimal digits each."""
+        return tuple(
+            value.lower()
+            for algorithm, value in self.soft_bindings
+            if algorithm.startswith(ALGORITHM_PREFIX) and _IDENTIFIER.fullmatch(value.lower())
+        )
 
     @property
     def source_words(self) -> str:
@@ -137,6 +159,40 @@ def read_manifest(path: Path, trust_anchors: bytes = b"") -> Manifest | Damage |
         return Absence(readable=True)
     except (c2pa.C2paError, ValueError, KeyError, TypeError, AttributeError) as error:
         return _without_manifest(path, str(error))
+
+
+def read_stored(store: bytes, trust_anchors: bytes = b"") -> tuple[str, Manifest]:
+    """Read a manifest store that was kept apart from its file.
+
+    That the file's bytes are not there to be compared is no failure here.
+
+    Args:
+        store: JUMBF, as `vasari.provenance.manifest.sign` returns it.
+        trust_anchors: PEM certificates under which a signer is trusted.
+
+    Returns:
+        The label of the active manifest, and the manifest.
+
+    Raises:
+        ProvenanceError: the bytes are no manifest store.
+    """
+    import c2pa
+
+    try:
+        with (
+            c2pa.Context.from_dict(_settings(trust_anchors)) as context,
+            c2pa.Reader("application/c2pa", io.BytesIO(store), context=context) as reader,
+        ):
+            report = json.loads(reader.json())
+            manifest = _parse(report)
+    except (c2pa.C2paError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProvenanceError(f"a kept manifest cannot be read: {error}") from error
+    failures = tuple(each for each in manifest.failures if each.code not in HARD_BINDING_MISMATCHES)
+    intact = all(each.code == UNTRUSTED for each in failures)
+    trusted = intact and any(each.code == TRUSTED for each in manifest.successes)
+    return plain(report["active_manifest"]), dataclasses.replace(
+        manifest, failures=failures, intact=intact, trusted=trusted
+    )
 
 
 def plain(value: object) -> str:

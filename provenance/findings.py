@@ -63,6 +63,7 @@ INFORMATION = {
     "timeStamp.outsideValidity": "there is a time stamp by a certificate that was not valid",
 }
 
+HARD_BINDING_MISMATCHES = frozenset(code for code in FAILURES if code.endswith("Hash.mismatch"))
 UNTRUSTED = "signingCredential.untrusted"  # the one failure that leaves a manifest valid
 TRUSTED = "signingCredential.trusted"
 TIME_STAMPED = "timeStamp.validated"

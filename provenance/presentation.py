@@ -88,6 +88,10 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, RenderableType]]:
     else:
         yield from _manifest_rows(verdict.manifest)
     yield "Watermark", Text(plain(_watermark(verdict.watermark)))
+    for manifest in verdict.recovered:
+        yield "", Text("")
+        yield "Kept manifest", Text(f"“{manifest.title}”", style="bold")
+        yield from _manifest_rows(manifest)
 
 
 def _no_manifest(verdict: Verdict) -> str:

@@ -13,16 +13,16 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vasari.errors import CredentialError, InputError, VasariError
 from vasari.provenance.certificates import read_certificates
-from vasari.provenance.evidence import Absence, Damage, Manifest, read_manifest
+from vasari.provenance.evidence import Absence, Damage, Manifest, read_manifest, read_stored
 from vasari.provenance.findings import main_failure
 from vasari.provenance.media import MediaKind, check_file, media_kind
 
-# Every version of Vasari's own watermark in a soft binding.
-ALGORITHM_PREFIX = "org.vasari.watermark."
+if TYPE_CHECKING:
+    from vasari.provenance.store import ManifestStore
 
 
 class State(enum.Enum):
@@ -34,6 +34,8 @@ class State(enum.Enum):
     STRIPPED = "stripped"  # no manifest, but Vasari's watermark is in the frames
     NONE = "none"  # no provenance of any kind
 
+
+MAX_RECOVERED = 10  # kept manifests that are shown for one watermark
 
 EXIT_CODES = {
     State.TRUSTED: 0,
@@ -67,6 +69,7 @@ class Verdict:
     manifest: Manifest | None  # None if there is none, or none that can be read
     elsewhere: str  # where the file says that its manifest lies, or ""; it is not fetched
     watermark: Watermark
+    recovered: tuple[Manifest, ...]  # kept manifests that the watermark leads to, newest first
     follows: tuple[str, ...]  # what may be concluded
     does_not_follow: tuple[str, ...]  # what may not
 
@@ -80,7 +83,9 @@ class Verdict:
         return {**_jsonable(dataclasses.asdict(self)), "exit_code": self.exit_code}
 
 
-def verify(path: str | Path, *, trust_anchors: bytes = b"") -> Verdict:
+def verify(
+    path: str | Path, *, trust_anchors: bytes = b"", store: ManifestStore | None = None
+) -> Verdict:
     """Judge where a file comes from and whether it was changed since.
 
     Nothing is fetched from a network, and the file is not changed.
@@ -88,6 +93,7 @@ def verify(path: str | Path, *, trust_anchors: bytes = b"") -> Verdict:
     Args:
         path: a video, picture or sound.
         trust_anchors: PEM certificates; who signs under one of them is trusted.
+        store: where to look for the manifest of a file that has lost it.
 
     Raises:
         InputError: the file is missing, empty, or no media that can be read.
@@ -104,16 +110,19 @@ def verify(path: str | Path, *, trust_anchors: bytes = b"") -> Verdict:
     manifest = found if isinstance(found, Manifest) else None
     watermark = _read_watermark(path, kind, manifest)
     state, reason = _judge(found, watermark)
-    follows, does_not_follow = _conclusions(state, manifest, watermark)
+    recovered = _recover(store, watermark, trust_anchors) if state is State.STRIPPED else ()
+    told = recovered[0] if recovered else manifest
+    follows, does_not_follow = _conclusions(state, told, watermark)
     return Verdict(
         path=str(path),
         kind=kind,
         state=state,
-        headline=_headline(state, reason, manifest, watermark),
+        headline=_headline(state, reason, told, watermark),
         reason=reason,
         manifest=manifest,
         elsewhere=found.elsewhere if isinstance(found, Absence) else "",
         watermark=watermark,
+        recovered=recovered,
         follows=follows,
         does_not_follow=does_not_follow,
     )
@@ -157,13 +166,21 @@ def _read_watermark(path: Path, kind: MediaKind, manifest: Manifest | None) -> W
     return Watermark(identifier, reading.p_value, agrees, note)
 
 
+def _recover(
+    store: ManifestStore | None, watermark: Watermark, trust_anchors: bytes
+) -> tuple[Manifest, ...]:
+    """The manifests that a store keeps under a watermark."""
+    if store is None or watermark.identifier is None:
+        return ()
+    entries = store.by_identifier(int(watermark.identifier, 16))[:MAX_RECOVERED]
+    return tuple(read_stored(entry.manifest, trust_anchors)[1] for entry in entries)
+
+
 def _stated(manifest: Manifest | None) -> Iterable[str]:
     """Identifiers of Vasari's watermark that a manifest or one of its ingredients names."""
     if manifest is None:
         return
-    for algorithm, value in manifest.soft_bindings:
-        if algorithm.startswith(ALGORITHM_PREFIX):
-            yield value.lower()
+    yield from manifest.watermarks
     for origin in manifest.origins:
         yield from _stated(origin.manifest)
 
@@ -192,10 +209,18 @@ def _headline(state: State, reason: str, manifest: Manifest | None, watermark: W
         State.TRUSTED: f"Unchanged since it was signed by {signer}, whom your trust anchors cover.",
         State.VALID: f"Unchanged since it was signed, but no one vouches for the signer {signer}.",
         State.INVALID: f"Broken: {reason}.",
-        State.STRIPPED: "Its manifest is gone, but its frames carry the watermark of Vasari video "
-        f"{watermark.identifier}.",
+        State.STRIPPED: _stripped_headline(signer, watermark),
         State.NONE: "No provenance found: nothing in this file says where it comes from.",
     }[state]
+
+
+def _stripped_headline(signer: str, watermark: Watermark) -> str:
+    if signer:
+        return f"Its manifest was removed, but its watermark leads back to one signed by {signer}."
+    return (
+        "Its manifest is gone, but its frames carry the watermark of Vasari video "
+        f"{watermark.identifier}."
+    )
 
 
 # What each state means to someone who must decide whether to publish.
@@ -241,16 +266,26 @@ _DOES_NOT_FOLLOW = {
 }
 
 
+# In place of the first, where a kept manifest was found.
+_COPIED = (
+    "That this file is that original: its bytes differ, and a watermark can be copied onto other "
+    "frames. Compare the two."
+)
+
+
 def _conclusions(
     state: State, manifest: Manifest | None, watermark: Watermark
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What follows from a state and what does not."""
-    follows = _FOLLOWS[state]
+    follows, does_not_follow = _FOLLOWS[state], _DOES_NOT_FOLLOW[state]
+    if state is State.STRIPPED and manifest:
+        follows += ("The manifest that was kept says how the original was made.",)
+        does_not_follow = (_COPIED, *does_not_follow[1:])
     if manifest and manifest.synthetic and state in (State.TRUSTED, State.VALID):
         follows += (f"Its maker declares it as {manifest.source_words}: it is no plain recording.",)
     if watermark.identifier and state in (State.TRUSTED, State.VALID):
         follows += ("Its frames carry Vasari's watermark, which leads back to it after an upload.",)
-    return follows, _DOES_NOT_FOLLOW[state]
+    return follows, does_not_follow
 
 
 def _jsonable(value: Any) -> Any:

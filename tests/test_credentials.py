@@ -28,8 +28,8 @@ from vasari.provenance.credentials import (
     ROOT_KEY_FILE,
     SIGNER_FILE,
     Credential,
-    default_folder,
 )
+from vasari.provenance.folders import credential_folder
 
 NOW = datetime.now(timezone.utc)
 
@@ -118,7 +118,7 @@ def test_default_is_created_once_and_only_its_owner_may_read_it():
         first = Credential.default()
     finally:
         os.umask(before)
-    folder = default_folder()
+    folder = credential_folder()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for name in (ROOT_KEY_FILE, SIGNER_FILE):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
@@ -153,7 +153,7 @@ def test_signatures_of_the_default_verify_with_its_certificate():
 
 def test_no_key_in_repr_or_in_the_chain():
     credential = Credential.default()
-    private = (default_folder() / SIGNER_FILE).read_bytes()
+    private = (credential_folder() / SIGNER_FILE).read_bytes()
     secret = private.split(b"-----")[2].strip()
     assert secret.decode()[:20] not in repr(credential)
     assert b"PRIVATE" not in credential.chain + credential.trust_anchors
@@ -162,7 +162,7 @@ def test_no_key_in_repr_or_in_the_chain():
 
 def test_default_that_is_about_to_expire_is_renewed_under_the_same_root():
     first = Credential.default()
-    folder = default_folder()
+    folder = credential_folder()
     root = read_certificates((folder / ROOT_FILE).read_bytes(), "root")[0]
     root_key = serialization.load_pem_private_key((folder / ROOT_KEY_FILE).read_bytes(), None)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -182,7 +182,7 @@ def test_two_processes_at_once_get_the_same_credential():
     with context.Pool(3) as pool:
         chains = pool.map(_default_chain, range(6), chunksize=1)
     assert len(set(chains)) == 1
-    assert [path.name for path in default_folder().parent.iterdir()] == ["default"]
+    assert [path.name for path in credential_folder().parent.iterdir()] == ["default"]
 
 
 def _default_chain(_: int) -> bytes:
@@ -198,7 +198,7 @@ def test_default_in_a_folder_that_cannot_be_written(monkeypatch, tmp_path):
 
 def test_damaged_default_names_its_file():
     Credential.default()
-    (default_folder() / SIGNER_FILE).write_bytes(b"-----BEGIN nonsense")
+    (credential_folder() / SIGNER_FILE).write_bytes(b"-----BEGIN nonsense")
     with pytest.raises(CredentialError, match=r"signer\.pem holds no PEM certificate"):
         Credential.default()
 
@@ -206,7 +206,7 @@ def test_damaged_default_names_its_file():
 def test_relative_config_home_is_ignored(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_folder() == tmp_path / ".config" / "vasari" / "credentials" / "default"
+    assert credential_folder() == tmp_path / ".config" / "vasari" / "credentials" / "default"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -37,7 +38,7 @@ def in_frames(monkeypatch):
     """Say what watermark the frames of every file carry; none, to begin with."""
 
     def carries(identifier: int | None) -> None:
-        found = identifier and watermark_reading.Reading(identifier, 1e-30, 12, 0)
+        found = identifier and SimpleNamespace(identifier=identifier, p_value=1e-30)
         monkeypatch.setattr(watermark_reading, "read_video", lambda path: found)
 
     carries(None)
