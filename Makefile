@@ -5,9 +5,9 @@
 MAKEFLAGS += --no-print-directory
 
 # The first of these that is 3.10, 3.11 or 3.12; `make PYTHON=...` chooses another.
+VERSION_FITS := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
-	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null \
-	&& echo $$python && break; done)
+	$$python -c '$(VERSION_FITS)' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 FOLDERS := generate watermark provenance detect models eval
 
@@ -31,8 +31,9 @@ help:
 	@touch $@
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "Vasari needs Python 3.10, 3.11 or 3.12: none was found;\
-	 install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(or $(PYTHON),false) -c '$(VERSION_FITS)' 2>/dev/null || { echo "Vasari needs Python 3.10,\
+	 3.11 or 3.12$(if $(PYTHON),: $(PYTHON) is none,; none was found). Install one, or name it:\
+	 make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module:\
 	 on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv
