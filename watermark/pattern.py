@@ -26,7 +26,7 @@ SYNC_STRENGTH = 0.6  # amplitude of the synchronisation pattern beside that of t
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 6.0, 30.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared and hashed as itself: one per key
 class Pattern:
     """What a key makes of the tile."""
 

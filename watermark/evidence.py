@@ -1,0 +1,107 @@
+"""How well tiles fit the pattern of a key: the payload, and the chance that there is none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.watermark.pattern import Pattern, band
+from vasari.watermark.payload import decode_identifier
+from vasari.watermark.tiles import (
+    PERIOD,
+    SPECTRUM_REACH,
+    Float32Array,
+    FloatArray,
+    chips_of,
+    power,
+    spectrum_of,
+    whitened,
+)
+
+POLARITY_REACH = 5  # frames over which the polarity is averaged
+WEIGHTINGS = 3  # ways to tell the polarity of the frames that are tried
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The best payload of some tiles."""
+
+    identifier: int  # 48 bits
+    p_value: float  # bound on the chance of such a fit without a watermark, at a given place
+    signs: npt.NDArray[np.float64]  # (127,) the coded bits as +1 and -1
+    bit_errors: int  # how many of them were received wrong
+    weights: FloatArray  # (T,) the polarity of each tile as it was counted
+
+
+def weigh(folded: Float32Array, pattern: Pattern) -> Evidence:
+    """The payload that folded frames (T, 96, 96) carry, if they carry any.
+
+    The frames are summed with the polarity that the synchronisation pattern shows in each.
+    """
+    found = [_decode(folded, weights, pattern) for weights in _weightings(folded, pattern)]
+    return min(found, key=lambda evidence: evidence.p_value)
+
+
+def _weightings(folded: Float32Array, pattern: Pattern) -> list[FloatArray]:
+    """Weights (T,) with which the frames may be summed, for each way to tell their polarity.
+
+    Where the host picture stays the same, the polarity shows as a change of the correlation rather
+    than as its sign, and weights of zero mean make the host cancel.
+    """
+    strength = _smoothed(sync_strength(folded, pattern))
+    signs = np.where(strength < 0, -1.0, 1.0)
+    middle = (strength.max() + strength.min()) / 2
+    changes = np.where(strength < middle, -1.0, 1.0)
+    return [np.ones(len(folded)), signs, changes - changes.mean()]
+
+
+def _smoothed(values: FloatArray) -> FloatArray:
+    """The mean over the POLARITY_REACH values around each."""
+    kernel = np.ones(min(POLARITY_REACH, len(values)))
+    return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
+
+
+def sync_strength(folded: Float32Array, pattern: Pattern) -> FloatArray:
+    """The correlation (T,) of each folded frame with the synchronisation pattern."""
+    spectra = np.fft.fft2(folded)
+    reach = (SPECTRUM_REACH, SPECTRUM_REACH)
+    noise = power(np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0)), reach)
+    template = np.real(np.fft.ifft2(spectrum_of(pattern.sync) * band(PERIOD) / noise))
+    return np.tensordot(folded.astype(np.float64), template, 2)
+
+
+def _decode(folded: Float32Array, weights: FloatArray, pattern: Pattern) -> Evidence:
+    """Sum the frames with these weights and decode the payload."""
+    chips = chips_of(whitened(np.tensordot(weights, folded, 1)))
+    sync = float(np.mean(chips * pattern.sync))
+    chips *= -1.0 if sync < 0 else 1.0
+    energy = float(np.mean(chips**2)) or 1.0
+    # Hoeffding's bound for a sum of the chips with random signs, for both polarities.
+    sync_chance = min(1.0, 2.0 * math.exp(-0.5 * sync**2 / energy * chips.size))
+    chips -= abs(sync) * pattern.sync
+    received = np.bincount(pattern.bits.ravel(), (chips * pattern.signs).ravel())
+    decoding = decode_identifier(received)
+    chance = _polarity_choices(weights) * _product(sync_chance, decoding.p_value)
+    errors = int(np.count_nonzero(received * decoding.signs < 0))
+    polarity = weights if sync >= 0 else -weights
+    return Evidence(decoding.identifier, min(1.0, chance), decoding.signs, errors, polarity)
+
+
+def _polarity_choices(weights: FloatArray) -> float:
+    """The number of ways to choose polarities with as many changes as these, for Bonferroni.
+
+    With k changes among T frames there are 2 C(T - 1, k) sequences; the factor (k + 1)(k + 2)
+    shares the chance of an error among all k, as 1/(1·2) + 1/(2·3) + … = 1.
+    """
+    changes = int(np.count_nonzero(np.diff(np.sign(weights))))
+    sequences = 2 * math.comb(len(weights) - 1, changes)
+    return WEIGHTINGS * sequences * (changes + 1) * (changes + 2)
+
+
+def _product(first: float, second: float) -> float:
+    """The chance that the product of two independent p-values is as small as this one's."""
+    product = first * second
+    return product * (1 - math.log(product)) if product > 0 else 0.0
