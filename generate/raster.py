@@ -31,12 +31,14 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has 
         faces: (K, 3) int32 triangles.
         targets: (N, 3) float32, points in the frame, pixels; the smaller z hides the larger.
         sources: (N, 2) float32, the same points in the picture.
-        map_x: (H, W) float32, written where a triangle lies.
+        map_x: (H, W) float32, 0 where no triangle lies.
         map_y: (H, W) float32, the same.
         depth: (H, W) float32, scratch.
     """
     height, width = map_x.shape
     depth[:] = np.inf
+    map_x[:] = 0
+    map_y[:] = 0
     for k in range(len(faces)):
         a, b, c = faces[k]
         ax, ay, bx, by = targets[a, 0], targets[a, 1], targets[b, 0], targets[b, 1]

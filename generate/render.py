@@ -39,6 +39,7 @@ ImageArray = npt.NDArray[np.uint8]
 # The picture is kept at twice the frame's density, so that moving it by parts of a pixel does not
 # blur it.
 DETAIL = 2
+CROWN = 0.06  # of the frame: how far the person goes on above it, fading
 
 PROTRUSION_SHADE = 0.6  # of the light into the mouth, kept out by lips pushed forward
 
@@ -71,7 +72,7 @@ class Renderer:
         self._eyes: list[Eye] = find_eyes(portrait)
         self._mouth: Mouth = make_mouth(portrait, self._rest)
         self._texture = _texture(portrait)
-        self._sources = np.ascontiguousarray((self._sheet.points[:, :2] + 0.5) * DETAIL - 0.5)
+        self._sources = _places_in_texture(self._sheet.points[:, :2], portrait.size)
         size = portrait.size
         self._map_x, self._map_y, self._depth = np.zeros((3, size, size), np.float32)
         self._frame = np.empty((size, size, 3), np.uint8)
@@ -167,13 +168,34 @@ def _mouth_light(expression: Float32Array) -> float:
 
 
 def _texture(portrait: Portrait) -> ImageArray:
-    """The person with alpha, (2S, 2S, 4) uint8."""
+    """The person with alpha, uint8 RGBA, at DETAIL times the frame's density.
+
+    Above the frame it goes on a little and fades: a crown that the frame cuts must not end in an
+    edge, nor in streaks, when the head comes down.
+    """
     import cv2
 
     alpha = np.rint(portrait.layers.alpha * 255).astype(np.uint8)
     layer = np.dstack([without_teeth(portrait), alpha])
     size = portrait.size * DETAIL
-    return np.asarray(cv2.resize(layer, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)
+    large = cv2.resize(layer, (size, size), interpolation=cv2.INTER_CUBIC)
+    crown = _crown_rows(portrait.size)
+    large = cv2.copyMakeBorder(large, crown, 0, 0, 0, cv2.BORDER_REPLICATE)
+    fade = np.linspace(0, 1, crown, dtype=np.float32)[:, None]
+    large[:crown, :, 3] = np.rint(large[:crown, :, 3] * fade)
+    return np.asarray(large, np.uint8)
+
+
+def _crown_rows(size: int) -> int:
+    """How many rows of the texture lie above the frame."""
+    return round(CROWN * size * DETAIL)
+
+
+def _places_in_texture(points: Float32Array, size: int) -> Float32Array:
+    """Where in the texture points of the picture lie, (N, 2); pixel centres are whole numbers."""
+    places = (points + 0.5) * DETAIL - 0.5
+    places[:, 1] += _crown_rows(size)
+    return np.ascontiguousarray(places, np.float32)
 
 
 def _stack(arrays: list[Float32Array]) -> tuple[Float32Array, list[slice]]:

@@ -30,7 +30,7 @@ Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 
 GRID_CELLS = 30  # across the frame
-GRID_BEYOND = 8  # cells on each side, so that a moved sheet still covers the frame
+GRID_BEYOND = 14  # cells on each side, so that a moved sheet still covers the frame
 OVAL_CLEARANCE = 0.5  # of a cell: grid points nearer to the face would make slivers
 MAX_SLOPE = 1.6  # of depth to width along an edge
 EASING_ROUNDS = 30  # enough to cross the face
@@ -176,7 +176,10 @@ def _head_share(portrait: Portrait, grid: Float32Array, outside: Float32Array) -
 
 
 def _rest_at_edges(portrait: Portrait, grid: Float32Array) -> Float32Array:
-    """The share of the head's motion, (G,) 0..1, left near frame edges that cut the person."""
+    """The share of the head's motion, (G,) 0..1, left near frame edges that cut the person.
+
+    The upper edge is not held: what it cuts is the head itself, which must keep its shape.
+    """
     last = portrait.size - 1
     alpha = portrait.layers.alpha
     spots = np.clip(np.rint(grid), 0, last).astype(int)
@@ -184,7 +187,6 @@ def _rest_at_edges(portrait: Portrait, grid: Float32Array) -> Float32Array:
     for distance, person in (
         (grid[:, 0], alpha[spots[:, 1], 0]),
         (last - grid[:, 0], alpha[spots[:, 1], last]),
-        (grid[:, 1], alpha[0, spots[:, 0]]),
         (last - grid[:, 1], alpha[last, spots[:, 0]]),
     ):
         rest *= 1 - person * (1 - _ramp(distance, 0, EDGE_REST * portrait.size))

@@ -10,7 +10,7 @@ SIZE = 48
 
 
 def _map(faces: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    maps = np.full((3, SIZE, SIZE), np.nan, np.float32)
+    maps = np.full((3, SIZE, SIZE), 7, np.float32)
     rasterise(faces, targets, sources, *maps)
     return maps[:2]
 
@@ -36,7 +36,7 @@ def test_a_bent_sheet_has_no_cracks() -> None:
     points, faces = _grid(12)
     wave = points + 1.5 * np.sin(points[:, ::-1] / 5)
     maps = _map(faces, np.column_stack([wave, points[:, :1] * 0]).astype(np.float32), points)
-    assert np.isfinite(maps).all()
+    assert (np.abs(maps - np.mgrid[:SIZE, :SIZE][::-1]) < 4).all()
 
 
 def test_one_triangle_against_barycentric_coordinates() -> None:
@@ -52,7 +52,7 @@ def test_one_triangle_against_barycentric_coordinates() -> None:
         clear = np.abs(weights).min(axis=1) > 1e-2
         inside = (weights > 0).all(axis=1)
         flat = found.reshape(2, -1).T
-        assert np.isnan(flat[clear & ~inside]).all()
+        assert (flat[clear & ~inside] == 0).all()
         np.testing.assert_allclose(
             flat[clear & inside], (weights @ sources)[clear & inside], atol=0.05
         )
