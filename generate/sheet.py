@@ -117,7 +117,22 @@ def _grid_triangles(portrait: Portrait, flat: Float32Array) -> Int32Array:
     oval = _oval(portrait)
     middles = flat[faces].mean(axis=1)
     outside = [cv2.pointPolygonTest(oval, (float(x), float(y)), False) < 0 for x, y in middles]
-    return np.asarray(faces[np.array(outside)], np.int32)
+    kept = np.array(outside) & _shows_person(portrait, flat[faces])
+    return np.asarray(faces[kept], np.int32)
+
+
+def _shows_person(portrait: Portrait, corners: Float32Array) -> npt.NDArray[np.bool_]:
+    """Which triangles, (K, 3, 2) pixels, carry any of the person: the others need no drawing."""
+    last = portrait.size - 1
+    low = np.clip(np.floor(corners.min(axis=1)), 0, last).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=1)), 0, last).astype(int)
+    # Sums over rectangles from a table of running sums (Crow 1984).
+    table = np.pad(
+        np.cumsum(np.cumsum(portrait.layers.alpha > 0, axis=0), axis=1), ((1, 0), (1, 0))
+    )
+    left, top, right, bottom = low[:, 0], low[:, 1], high[:, 0] + 1, high[:, 1] + 1
+    total = table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+    return np.asarray(total > 0)
 
 
 def _grid_depth(portrait: Portrait, grid: Float32Array, outside: Float32Array) -> Float32Array:
