@@ -117,8 +117,8 @@ def _sample(
 ) -> tuple[Articulation, Prosody]:
     """Mouth and melody of a window at times in seconds from its start."""
     level = speech.level
-    mouth = articulate(levels[:, :-1], level.loud, level.noise)
-    melody = read_prosody(levels[:, -1], level.loud, level.noise)
+    mouth = articulate(levels[:, :-1], level.reference, level.noise)
+    melody = read_prosody(levels[:, -1], level.reference, level.noise)
     positions = times * FRAME_RATE
     grid = np.arange(len(levels))
 

@@ -72,6 +72,11 @@ class Level:
         """Whether there is nothing to hear."""
         return self.loud < SILENCE_DB
 
+    @property
+    def reference(self) -> float:
+        """The level that loudness is measured from, dB: in silence, full scale."""
+        return 0.0 if self.silent else self.loud
+
 
 @dataclass(frozen=True)
 class Speech:
