@@ -31,9 +31,21 @@ if TYPE_CHECKING:
     help="Manifest store in which to look up the watermark, as a database URL; your own by "
     "default.",
 )
+@click.option(
+    "--report",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path),
+    help="Write the verdict as a web page, with pictures and the history of the file.",
+)
 @click.pass_context
 def verify(
-    context: click.Context, file: Path, as_json: bool, trust: Path | None, store: str | None
+    context: click.Context,
+    file: Path,
+    *,
+    as_json: bool,
+    trust: Path | None,
+    store: str | None,
+    report: Path | None,
 ) -> None:
     r"""Say where FILE comes from, who says so, and whether it was changed since.
 
@@ -63,6 +75,10 @@ def verify(
     anchors = load_trust_anchors(trust) if trust else b""
     with _opened_store(store) as opened:
         verdict = judge(file, trust_anchors=anchors, store=opened)
+        if report is not None:
+            from vasari.provenance.report import write_report
+
+            write_report(verdict, report, opened)
     if as_json:
         click.echo(json.dumps(verdict.to_dict(), indent=2))
     else:

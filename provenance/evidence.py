@@ -62,6 +62,7 @@ class Origin:
     title: str  # what it was called
     mime_type: str  # or ""
     sha256: str  # of its bytes, if the maker stated it, or ""
+    thumbnail: str  # address of its thumbnail in the manifest store, or ""
     manifest: Manifest | None  # its own manifest, if it had one
 
 
@@ -84,6 +85,7 @@ class Manifest:
     soft_bindings: tuple[tuple[str, str], ...]  # (algorithm, value)
     controls: Mapping[str, Any]  # of a talking portrait, as given to Vasari
     training: str  # whether others may train on it: allowed, notAllowed, constrained, or ""
+    thumbnail: str  # address of its thumbnail in the manifest store, or ""
     intact: bool = True  # the C2PA library calls it valid or trusted
     trusted: bool = False  # the signer is under a trust anchor in use
     failures: tuple[Finding, ...] = ()
@@ -146,11 +148,10 @@ def read_manifest(path: Path, trust_anchors: bytes = b"") -> Manifest | Damage |
     """
     import c2pa
 
-    settings = _settings(trust_anchors)
     try:
         with (
             _opened(path) as file,
-            c2pa.Context.from_dict(settings) as context,
+            c2pa.Context.from_dict(reader_settings(trust_anchors)) as context,
             # The format is left to be found from the bytes: a name may be wrong.
             c2pa.Reader(None, file, context=context) as reader,
         ):
@@ -180,7 +181,7 @@ def read_stored(store: bytes, trust_anchors: bytes = b"") -> tuple[str, Manifest
 
     try:
         with (
-            c2pa.Context.from_dict(_settings(trust_anchors)) as context,
+            c2pa.Context.from_dict(reader_settings(trust_anchors)) as context,
             c2pa.Reader("application/c2pa", io.BytesIO(store), context=context) as reader,
         ):
             report = json.loads(reader.json())
@@ -195,18 +196,19 @@ def read_stored(store: bytes, trust_anchors: bytes = b"") -> tuple[str, Manifest
     )
 
 
-def plain(value: object) -> str:
+def plain(value: object, limit: int = MAX_TEXT) -> str:
     """Text from a stranger as it may be shown: one line, no control or formatting characters."""
     text = value if isinstance(value, str) else "" if value is None else str(value)
     shown = "".join(
         " " if character.isspace() else character
-        for character in text[: 4 * MAX_TEXT]
+        for character in text[: 4 * limit]
         if character.isspace() or not unicodedata.category(character).startswith("C")
     )
-    return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def _settings(trust_anchors: bytes) -> dict[str, Any]:
+def reader_settings(trust_anchors: bytes = b"") -> dict[str, Any]:
+    """Settings of the C2PA library for reading: nothing is fetched from a network."""
     settings: dict[str, Any] = {
         "version": 1,
         "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
@@ -292,8 +294,14 @@ def _manifest(
         soft_bindings=_soft_bindings(assertions),
         controls=_mapping(parameters.get(CONTROLS_LABEL)),
         training=_training(assertions),
+        thumbnail=_address(manifest),
         **validation,
     )
+
+
+def _address(holder: dict[str, Any]) -> str:
+    """Where the thumbnail of a manifest or an ingredient lies, unshortened."""
+    return str(_mapping(holder.get("thumbnail")).get("identifier") or "")
 
 
 def _assertions(manifest: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -344,6 +352,7 @@ def _origin(
         title=plain(ingredient.get("title")),
         mime_type=plain(ingredient.get("format")),
         sha256=plain(digests.get(str(role), "")),
+        thumbnail=_address(ingredient),
         manifest=_ingredient_manifest(manifests, ingredient, depth) if follow else None,
     )
 

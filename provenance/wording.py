@@ -1,0 +1,111 @@
+"""The plain words for what a manifest and a watermark say, shared by terminal and report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from vasari.provenance.evidence import Action, Manifest, Origin
+from vasari.provenance.verdict import Watermark
+
+# What was done, in the past tense (C2PA 2.2, section 18.15.4.7). Others are shown as they are.
+_DEEDS = {
+    "c2pa.created": "created",
+    "c2pa.opened": "opened",
+    "c2pa.placed": "something placed in it",
+    "c2pa.edited": "edited",
+    "c2pa.cropped": "cropped",
+    "c2pa.resized": "resized",
+    "c2pa.transcoded": "re-encoded",
+    "c2pa.color_adjustments": "colours adjusted",
+    "c2pa.drawing": "drawn on",
+    "c2pa.filtered": "filtered",
+    "c2pa.published": "published",
+    "c2pa.repackaged": "repackaged",
+    "c2pa.watermarked": "watermarked",
+    "c2pa.watermarked.bound": "watermarked",
+    "c2pa.dubbed": "dubbed",
+    "c2pa.translated": "translated",
+    "c2pa.unknown": "something unnamed",
+}
+# How an ingredient is related (C2PA 2.2, section 18.16.3), where its role is not told otherwise.
+_RELATIONSHIPS = {
+    "parentOf": "earlier version",
+    "componentOf": "part",
+    "inputTo": "input",
+}
+_USES = {
+    "allowed": "allowed",
+    "notAllowed": "not allowed",
+    "constrained": "allowed under conditions",
+}
+
+
+def facts(manifest: Manifest) -> dict[str, str]:
+    """What a manifest says, name -> words, without what it was made from; nothing is left empty."""
+    issuer = f" ({manifest.issuer})" if manifest.issuer not in ("", manifest.signer) else ""
+    said = {
+        "Signed by": (manifest.signer or "a certificate without a name") + issuer,
+        "Signed at": _time(manifest),
+        "Made with": manifest.generator or "unnamed software",
+        "Declared as": manifest.source_words or "nothing: its kind is not stated",
+        "What was done": ", ".join(_deed(each) for each in manifest.actions),
+        "Settings": _settings(manifest.controls),
+        "Training AI on it": _USES.get(manifest.training, manifest.training),
+    }
+    return {name: words for name, words in said.items() if words}
+
+
+def watermark_words(watermark: Watermark) -> str:
+    """What reading the watermark gave."""
+    if watermark.identifier is None or watermark.p_value is None:
+        return watermark.note
+    chance = f"{watermark.p_value:.0e}" if watermark.p_value >= 1e-99 else "below 1e-99"
+    return f"{watermark.identifier}: {watermark.note} (chance of a false reading: {chance})"
+
+
+def origin_words(origin: Origin) -> str:
+    """Something that the file was made from, in one line."""
+    role = _RELATIONSHIPS.get(origin.role, origin.role)
+    kind = f" ({origin.mime_type})" if origin.mime_type else ""
+    return f"{role}: {origin.title or 'untitled'}{kind}"
+
+
+def history_words(manifest: Manifest) -> str:
+    """The manifest of an ingredient in one line."""
+    state = "with a manifest of its own" if manifest.intact else "with a broken manifest"
+    words = f", {manifest.source_words}" if manifest.source_words else ""
+    return f"{state}: signed by {manifest.signer or 'no one'}, {manifest.generator}{words}"
+
+
+def _time(manifest: Manifest) -> str:
+    if manifest.time_stamp:
+        return f"{_moment(manifest.time_stamp)}, confirmed by a time stamp"
+    stated = next((each.when for each in manifest.actions if each.when), "")
+    return f"{_moment(stated)}, by the maker's own clock" if stated else "not stated"
+
+
+def _moment(stamp: str) -> str:
+    """An ISO 8601 time for people; what is none is shown as it is."""
+    try:
+        return f"{datetime.fromisoformat(stamp.replace('Z', '+00:00')):%Y-%m-%d %H:%M %Z}"
+    except ValueError:
+        return stamp
+
+
+def _deed(action: Action) -> str:
+    return _DEEDS.get(action.name, action.name)
+
+
+def _settings(controls: Mapping[str, Any]) -> str:
+    """Nested settings on one line: "gaze yaw 3, emotion happy 0.6, seed 7"."""
+    parts = []
+    for name, value in controls.items():
+        words = re.sub("([A-Z])", r" \1", name).lower()
+        if isinstance(value, dict):
+            parts += [f"{words} {inner} {content}" for inner, content in value.items()]
+        else:
+            parts.append(f"{words} {value}")
+    return ", ".join(parts)

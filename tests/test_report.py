@@ -1,0 +1,176 @@
+"""The HTML report: complete, self-contained, and safe from what strangers write."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+from test_manifest import BINDING, write_video
+
+from vasari.cli import run
+from vasari.errors import OutputError
+from vasari.provenance.credentials import Credential
+from vasari.provenance.manifest import Ingredient, ManifestRecord, sign
+from vasari.provenance.pictures import EDGE, key_frames, thumbnails
+from vasari.provenance.report import render_report, write_report
+from vasari.provenance.store import ManifestStore
+from vasari.provenance.verdict import verify
+from vasari.watermark import reading as watermark_reading
+
+
+class Page(HTMLParser):
+    """Collects what a page holds and checks that its elements are balanced."""
+
+    VOID = frozenset({"meta", "img"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.words = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.words += data + " "
+
+    @property
+    def pictures(self) -> list[Image.Image]:
+        sources = [attributes["src"] for tag, attributes in self.tags if tag == "img"]
+        assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+        content = [base64.b64decode(source.partition(",")[2]) for source in sources]
+        return [Image.open(io.BytesIO(each)) for each in content]
+
+
+@pytest.fixture(autouse=True)
+def in_frames(monkeypatch):
+    """Say what watermark the frames of every file carry; none, to begin with."""
+
+    def carries(identifier: int | None) -> None:
+        found = identifier and SimpleNamespace(identifier=identifier, p_value=1e-30)
+        monkeypatch.setattr(watermark_reading, "read_video", lambda path: found)
+
+    carries(None)
+    return carries
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    return write_video(tmp_path_factory.mktemp("video") / "unsigned.mp4", frames=25)
+
+
+@pytest.fixture
+def signed(video, tmp_path, portrait_file):
+    """A signed output, and its manifest."""
+    jpeg = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(jpeg, "JPEG")
+    ingredients = (Ingredient(portrait_file, "portrait", "astronaut.png", "image/png"),)
+    record = ManifestRecord("talk.mp4", ingredients, BINDING, thumbnail=jpeg.getvalue())
+    path = tmp_path / "talk.mp4"
+    return path, sign(video, path, record, Credential.default())
+
+
+def test_page_tells_and_shows_everything(signed, in_frames):
+    in_frames(BINDING.identifier)
+    path, _ = signed
+    verdict = verify(path)
+    text = render_report(verdict)
+    page = Page(text)
+    for words in (
+        "Intact, unknown signer",
+        verdict.headline,
+        "What does not follow",
+        Credential.default().signer_name,
+        "portrait: astronaut.png (image/png)",
+        verdict.manifest.origins[0].sha256,
+        "00c0ffee1234",
+        "picture and sound are byte for byte what was signed",
+    ):
+        assert words in page.words
+    sizes = [picture.size for picture in page.pictures]
+    assert sizes[:6] == [(96, 96)] * 6  # this clip
+    assert sizes[6:] == [(64, 48), (256, 256)]  # as signed, portrait
+
+
+def test_page_loads_nothing_and_runs_nothing(signed):
+    page = Page(render_report(verify(signed[0])))
+    tags = {tag for tag, _ in page.tags}
+    assert not tags & {"script", "link", "iframe", "object", "base", "form", "a"}
+    policies = [each["content"] for tag, each in page.tags if "http-equiv" in each]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert "http://" not in "".join(str(each) for _, each in page.tags)
+
+
+def test_markup_in_a_manifest_stays_text(video, tmp_path):
+    hostile = "<script>alert('x')</script><img src=x onerror=y>\"'&\u202e"
+    record = ManifestRecord(hostile, (Ingredient(b"x", "sound", hostile, "a/<b>"),), BINDING)
+    path = tmp_path / "<b>.mp4"
+    sign(video, path, record, Credential.default())
+    text = render_report(verify(path))
+    page = Page(text)
+    assert "<script" not in text
+    assert "onerror=y>" in page.words
+    assert all("onerror" not in attributes for _, attributes in page.tags)
+    assert "\u202e" not in text
+
+
+def test_kept_manifest_beside_the_stripped_clip(signed, video, in_frames):
+    in_frames(BINDING.identifier)
+    with ManifestStore.default() as store:
+        store.add(signed[1])
+        page = Page(render_report(verify(video, store=store), store))
+    assert "Manifest removed" in page.words
+    assert "Kept manifest “talk.mp4”" in page.words
+    assert [picture.size for picture in page.pictures[6:]] == [(64, 48), (256, 256)]
+
+
+def test_files_without_pictures(speech_file, tmp_path):
+    page = Page(render_report(verify(speech_file)))
+    assert "No provenance" in page.words
+    assert page.pictures == []
+
+
+def test_broken_file(signed):
+    content = signed[0].read_bytes()
+    signed[0].write_bytes(content[: len(content) // 2])
+    assert "Broken" in Page(render_report(verify(signed[0]))).words
+
+
+def test_command_writes_the_page(signed, tmp_path, capsys):
+    target = tmp_path / "report.html"
+    target.write_text("older")
+    assert run(["verify", str(signed[0]), "--report", str(target)]) == 0
+    Page(target.read_text())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "talk.mp4"]
+    assert run(["verify", str(signed[0]), "--report", str(tmp_path / "no" / "r.html")]) == 1
+    assert re.match(r"vasari: cannot write .*r\.html: No such file", capsys.readouterr().err)
+
+
+def test_unwritable_page(signed, tmp_path):
+    with pytest.raises(OutputError, match="cannot write"):
+        write_report(verify(signed[0]), tmp_path / "no" / "report.html")
+
+
+def test_thumbnails_and_key_frames_are_small_and_few(signed, portrait_file, speech_file, tmp_path):
+    assert thumbnails(signed[0], ["nonsense", ""]) == {}
+    assert thumbnails(b"nonsense", ["x"]) == {}
+    assert len(key_frames(signed[0], 4)) == 4
+    assert key_frames(speech_file, 4) == []
+    (frame,) = key_frames(portrait_file, 4)
+    assert max(Image.open(io.BytesIO(frame)).size) == EDGE
