@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -67,6 +68,23 @@ def test_progress_is_a_line_now_and_then(
     assert capsys.readouterr().err == (
         "101/500 frames, 20.0 frames/s, 20 s left\n211/500 frames, 20.0 frames/s, 14 s left\n"
     )
+
+
+def test_ctrl_c_leaves_nothing(
+    portrait_file: Path,
+    speech_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_progress", lambda: contextlib.nullcontext(interrupt))
+    assert generate(portrait_file, speech_file, tmp_path / "out.mp4") == 130
+    assert "vasari: interrupted" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_silence_is_a_warning(
