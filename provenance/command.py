@@ -62,17 +62,18 @@ def verify(
       4  broken: changed since it was signed, or the manifest was
          removed and only the watermark is left
 
-    Exit code 0 does not mean that the signer is known. Without --trust every signer is unknown:
-    anyone can sign under any name. Get the root certificate of the supposed maker over a channel
-    that you trust, and pass it with --trust.
+    Exit code 0 does not mean that the signer is known: anyone can sign under any name. Get the
+    root certificate of the supposed maker over a channel that you trust, and pass it with --trust,
+    or keep it with `vasari credentials trust`.
     """
     from rich.console import Console
 
     from vasari.provenance.presentation import show
+    from vasari.provenance.trust import trusted_roots
     from vasari.provenance.verdict import load_trust_anchors
     from vasari.provenance.verdict import verify as judge
 
-    anchors = load_trust_anchors(trust) if trust else b""
+    anchors = trusted_roots() + (load_trust_anchors(trust) if trust else b"")
     with _opened_store(store) as opened:
         verdict = judge(file, trust_anchors=anchors, store=opened)
         if report is not None:

@@ -7,14 +7,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 from cryptography import x509
@@ -22,9 +18,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
     load_pem_private_key,
 )
 
@@ -32,28 +25,18 @@ from vasari.errors import CredentialError
 from vasari.provenance.certificates import (
     SigningKey,
     check_signer,
-    create_leaf,
-    create_root,
     is_self_signed,
     public_bytes,
     read_certificates,
     subject_name,
     to_pem,
 )
-from vasari.provenance.folders import credential_folder
 
 # C2PA 2.2, section 13.2.1. RSA is allowed there too; no one has asked for it.
 ALGORITHMS = ("es256", "es384", "ed25519")
 
-RENEWAL = timedelta(days=30)  # a self-made leaf with less than this to live is replaced
 MAX_PEM_BYTES = 1 << 20  # a chain is a few kilobytes: anything larger is the wrong file
 PASSWORD_VARIABLE = "VASARI_KEY_PASSWORD"  # noqa: S105 - the name of a variable, no password
-
-# The files of the self-made credential. The signer's key and chain share one file, so that
-# renewing it is one rename.
-ROOT_FILE = "root.pem"  # the certificate to give to those who shall trust this signer
-ROOT_KEY_FILE = "root-key.pem"
-SIGNER_FILE = "signer.pem"
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 
@@ -83,25 +66,20 @@ class Credential:
             raise CredentialError(
                 f"unknown signing algorithm '{self.algorithm}'; known are {', '.join(ALGORITHMS)}"
             )
-        check_signer(read_certificates(self.chain, "the chain"), "the chain", _now())
+        check_signer(read_certificates(self.chain, "the chain"), "the chain", now())
 
     @classmethod
     def default(cls) -> Credential:
         """The credential of this user's configuration folder, created on first use.
 
+        If it was imported with an encrypted key, the password is read from VASARI_KEY_PASSWORD.
+
         Raises:
             CredentialError: the folder cannot be written, or what is in it is damaged.
         """
-        folder = credential_folder()
-        try:
-            if not (folder / SIGNER_FILE).exists():
-                _create(folder)
-            return cls._load_self_made(folder)
-        except OSError as error:
-            raise CredentialError(
-                f"no credential can be kept in {folder}: {error.strerror}; "
-                "set XDG_CONFIG_HOME to a folder that can be written, or give your own credential"
-            ) from error
+        from vasari.provenance.keyring import kept_credential
+
+        return kept_credential()
 
     @classmethod
     def load(cls, chain: Path, key: Path, *, password: bytes | None = None) -> Credential:
@@ -117,9 +95,9 @@ class Credential:
             CredentialError: a file is missing or not PEM, the password is wrong, the key is of
                 another kind or does not belong to the certificate, or the certificate may not sign.
         """
-        certificates = read_certificates(_read(chain), str(chain))
-        check_signer(certificates, str(chain), _now())
-        private_key = _load_key(_read(key), str(key), password)
+        certificates = read_certificates(read_pem(chain), str(chain))
+        check_signer(certificates, str(chain), now())
+        private_key = load_key(read_pem(key), str(key), password)
         if public_bytes(private_key.public_key()) != public_bytes(certificates[0].public_key()):
             raise CredentialError(f"the key in {key} does not belong to the certificate in {chain}")
         issuers = [each for each in certificates if not is_self_signed(each)]
@@ -130,16 +108,6 @@ class Credential:
             sign=_signer(private_key),
             trust_anchors=to_pem(roots),
         )
-
-    @classmethod
-    def _load_self_made(cls, folder: Path) -> Credential:
-        signer = folder / SIGNER_FILE
-        leaf = read_certificates(_read(signer), str(signer))[0]
-        if leaf.not_valid_after_utc - _now() < RENEWAL:
-            _renew(folder)
-        loaded = cls.load(signer, signer)
-        roots = _read(folder / ROOT_FILE)
-        return cls(loaded.chain, loaded.algorithm, loaded.sign, roots, self_made=True)
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -180,7 +148,8 @@ def algorithm_of(key: object, source: str) -> str:
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384"}
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The time that certificates are judged by."""
     return datetime.now(timezone.utc)
 
 
@@ -192,8 +161,12 @@ def _signer(key: SigningKey) -> Callable[[bytes], bytes]:
     return lambda data: key.sign(data, algorithm)
 
 
-def _read(path: Path) -> bytes:
-    """The content of a PEM file."""
+def read_pem(path: Path) -> bytes:
+    """The content of a PEM file.
+
+    Raises:
+        CredentialError: it cannot be read, or is not PEM.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_PEM_BYTES + 1)
@@ -207,7 +180,12 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _load_key(pem: bytes, source: str, password: bytes | None) -> SigningKey:
+def load_key(pem: bytes, source: str, password: bytes | None) -> SigningKey:
+    """The private key in PEM text.
+
+    Raises:
+        CredentialError: there is none, it is of another kind, or the password is missing or wrong.
+    """
     block = _PRIVATE_KEY.search(pem)
     if block is None:
         raise CredentialError(
@@ -226,62 +204,3 @@ def _load_key(pem: bytes, source: str, password: bytes | None) -> SigningKey:
     algorithm_of(key, source)
     assert isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey)
     return key
-
-
-def _create(folder: Path) -> None:
-    """Make a root, a leaf and their keys, in a folder that appears complete or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    root_key, now = ec.generate_private_key(ec.SECP256R1()), _now()
-    root = create_root(f"Vasari test root {secrets.token_hex(3)}", root_key, now)
-    temporary = Path(tempfile.mkdtemp(prefix=".creating-", dir=folder.parent))  # mode 0700
-    try:
-        _write(temporary / ROOT_FILE, to_pem([root]))
-        _write(temporary / ROOT_KEY_FILE, _key_to_pem(root_key))
-        _write(temporary / SIGNER_FILE, _new_signer(root, root_key, now))
-        _publish(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _publish(temporary: Path, folder: Path) -> None:
-    """Rename a finished folder; another process that was quicker wins."""
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not (folder / SIGNER_FILE).exists():
-            raise
-
-
-def _renew(folder: Path) -> None:
-    """Replace the leaf by a new one of the same root, so that those who trust it still do."""
-    root_path, key_path = folder / ROOT_FILE, folder / ROOT_KEY_FILE
-    root = read_certificates(_read(root_path), str(root_path))[0]
-    root_key = _load_key(_read(key_path), str(key_path), None)
-    if root.not_valid_after_utc - _now() < RENEWAL:
-        raise CredentialError(f"the root in {folder} has expired: remove the folder for a new one")
-    temporary = folder / f".{SIGNER_FILE}.{secrets.token_hex(4)}"
-    try:
-        _write(temporary, _new_signer(root, root_key, _now()))
-        temporary.replace(folder / SIGNER_FILE)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _new_signer(root: x509.Certificate, root_key: SigningKey, now: datetime) -> bytes:
-    """A new leaf and its key as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    leaf = create_leaf(f"Vasari test signer {secrets.token_hex(3)}", key, root, root_key, now)
-    return _key_to_pem(key) + to_pem([leaf])
-
-
-def _key_to_pem(key: SigningKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner may read, through to the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

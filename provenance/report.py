@@ -57,18 +57,20 @@ dt { color: var(--soft) } dd { margin: 0 }
 ul { margin: 0; padding-left: 1.2rem } li { margin: .25rem 0 }
 ul.tree { list-style: none; padding-left: 0 }
 ul.tree ul.tree { border-left: 2px solid var(--line); margin-left: .5rem; padding-left: 1rem }
+.tree li { margin: 0 0 .8rem }
 .tree img { height: 5rem; border-radius: .3rem; display: block; margin: .3rem 0 }
 .checks { list-style: none; padding: 0 }
-.checks li::before { display: inline-block; width: 1.4rem; content: "\\00b7" }
+.checks li { padding-left: 1.4rem }
+.checks li::before { display: inline-block; width: 1.4rem; margin-left: -1.4rem; content: "\\00b7" }
 .checks .ok::before { content: "\\2714"; color: var(--good) }
 .checks .no::before { content: "\\2718"; color: var(--bad) }
 .checks .unknown::before { content: "?"; color: var(--fair) }
-.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .5rem }
+.strip { display: grid; grid-template-columns: repeat(6, 1fr); gap: .5rem }
 figure { margin: 0 } figure img { width: 100%; border-radius: .3rem; display: block }
-.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: 1rem }
 code { font-size: .875em }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem }
-@media (max-width: 32rem) { dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .6rem } }
+@media (max-width: 32rem) { .strip { grid-template-columns: repeat(3, 1fr) }
+  dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .6rem } }
 @media print { body { max-width: none; padding: 0 } h2 { break-after: avoid }
   figure, li { break-inside: avoid } }
 """
@@ -154,7 +156,7 @@ def _manifest(manifest: Manifest, source: Path | bytes) -> Iterator[str]:
     own = pictures.get(manifest.thumbnail)
     if own:
         yield f'<div class="strip"><figure>{_image(own, "thumbnail")}'
-        yield "<figcaption>As it was when it was signed</figcaption></figure></div>"
+        yield "<figcaption>When it was signed</figcaption></figure></div>"
     cells = (f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in facts(manifest).items())
     yield f"<dl>{''.join(cells)}</dl>"
     if manifest.origins:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vasari.errors import CredentialError, InputError, VasariError
+from vasari.errors import InputError, VasariError
 from vasari.provenance.certificates import read_certificates
+from vasari.provenance.credentials import read_pem
 from vasari.provenance.evidence import Absence, Damage, Manifest, read_manifest, read_stored
 from vasari.provenance.findings import main_failure
 from vasari.provenance.media import MediaKind, check_file, media_kind
@@ -134,10 +135,7 @@ def load_trust_anchors(path: Path) -> bytes:
     Raises:
         CredentialError: the file cannot be read, or holds no certificates.
     """
-    try:
-        pem = path.read_bytes()
-    except OSError as error:
-        raise CredentialError(f"{path} cannot be read: {error.strerror}") from error
+    pem = read_pem(path)
     read_certificates(pem, str(path))
     return pem
 

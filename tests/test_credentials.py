@@ -23,13 +23,9 @@ from vasari.provenance.certificates import (
     read_certificates,
     to_pem,
 )
-from vasari.provenance.credentials import (
-    ROOT_FILE,
-    ROOT_KEY_FILE,
-    SIGNER_FILE,
-    Credential,
-)
+from vasari.provenance.credentials import Credential
 from vasari.provenance.folders import credential_folder
+from vasari.provenance.keyring import ROOT_FILE, ROOT_KEY_FILE, SIGNER_FILE
 
 NOW = datetime.now(timezone.utc)
 
@@ -170,7 +166,8 @@ def test_default_that_is_about_to_expire_is_renewed_under_the_same_root():
     old = create_leaf("Old signer", key, root, root_key, past)
     (folder / SIGNER_FILE).write_bytes(pem_of(key) + to_pem([old]))
     renewed = Credential.default()
-    assert renewed.signer_name not in ("Old signer", first.signer_name)
+    assert renewed.signer_name == "Old signer"
+    assert renewed.chain not in (to_pem([old]), first.chain)
     assert renewed.trust_anchors == first.trust_anchors
     renewed.certificate.verify_directly_issued_by(root)
     assert renewed.certificate.not_valid_after_utc > NOW + timedelta(days=3000)

@@ -74,6 +74,13 @@ def test_trusted(signed, capsys, tmp_path):
     assert "whom your trust anchors cover" in said(capsys)
 
 
+def test_trusted_for_good(signed, capsys, tmp_path):
+    (tmp_path / "root.pem").write_bytes(Credential.default().trust_anchors)
+    assert run(["credentials", "trust", str(tmp_path / "root.pem")]) == 0
+    assert run(["verify", str(signed)]) == 0
+    assert "whom your trust anchors cover" in said(capsys)
+
+
 def test_json(signed, capsys):
     assert run(["verify", str(signed), "--json"]) == 0
     verdict = json.loads(capsys.readouterr().out)
@@ -120,7 +127,7 @@ def test_unusable_input_is_one_line(tmp_path, name, capsys):
 def test_unusable_anchors_are_one_line(signed, tmp_path, capsys):
     (tmp_path / "anchors.pem").write_text("words")
     assert run(["verify", str(signed), "--trust", str(tmp_path / "anchors.pem")]) == 2
-    assert "holds no PEM certificate" in capsys.readouterr().err
+    assert "anchors.pem is no PEM file" in capsys.readouterr().err
 
 
 def test_hostile_names_reach_no_terminal(video, tmp_path, capsys):

@@ -29,6 +29,10 @@ COMMANDS = {
     "verify": Entry(
         "vasari.provenance.command:verify", "Say what a video's provenance proves, and what not."
     ),
+    "credentials": Entry(
+        "vasari.provenance.credentials_command:credentials",
+        "Who signs your videos, and whose signatures you trust.",
+    ),
     "contact-sheet": Entry(
         "vasari.eval.command:contact_sheet", "Draw frames of a video beside each other in a PNG."
     ),
