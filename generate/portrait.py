@@ -29,6 +29,53 @@ MIN_FACE_HEIGHT = 48  # pixels: with fewer, lips and lids are two pixels thick
 
 
 @dataclass(frozen=True)
+class Frame:
+    """The square that is cut out of a picture; it may reach beyond it."""
+
+    left: int  # pixels of the picture
+    top: int
+    side: int
+
+    @classmethod
+    def around(cls, mesh: Float32Array, width: int, height: int) -> Frame:
+        """The frame of a face, (478, 3) pixels, in a picture of a width and a height."""
+        tall = face_height(mesh)
+        side = min(FRAME_SIDE * tall, float(min(width, height)))
+        side = max(side, MIN_FRAME_SIDE * tall)
+        middle = mesh[list(FACE_OVAL), 0].mean()
+        above = (side / tall - 1) * FRAME_ABOVE / (FRAME_SIDE - 1)  # keeps the head's place
+        brow = (mesh[FOREHEAD] + mesh[CHIN])[1] / 2 - tall / 2
+        left, top = middle - side / 2, brow - above * tall
+        return cls(_into(left, side, width), _into(top, side, height), round(side))
+
+    def cut(self, image: ImageArray, size: int) -> ImageArray:
+        """Cut the frame out of an image, its edges continued where it reaches beyond, and scale it.
+
+        Args:
+            image: (H, W, 3) uint8.
+            size: the side of the result in pixels.
+        """
+        import cv2
+
+        height, width = image.shape[:2]
+        left, top, side = self.left, self.top, self.side
+        beyond = max(-left, -top, left + side - width, top + side - height, 0)
+        if beyond:
+            image = cv2.copyMakeBorder(image, *[beyond] * 4, cv2.BORDER_REPLICATE)
+            left, top = left + beyond, top + beyond
+        cut = image[top : top + side, left : left + side]
+        method = cv2.INTER_AREA if side > size else cv2.INTER_LANCZOS4
+        return np.ascontiguousarray(cv2.resize(cut, (size, size), interpolation=method))
+
+
+def _into(start: float, side: float, limit: int) -> int:
+    """Move a span of a given side into 0..limit, or centre it where it is the longer."""
+    if side >= limit:
+        return round((limit - side) / 2)
+    return round(min(max(start, 0), limit - side))
+
+
+@dataclass(frozen=True)
 class Portrait:
     """A square picture of one head and shoulders, ready to be moved."""
 
@@ -75,53 +122,29 @@ class Portrait:
     @classmethod
     def _framed(cls, image: ImageArray, mesh: Float32Array, size: int) -> Portrait:
         """Cut the frame out and measure the face again at the frame's own scale."""
-        left, top, side = _frame(mesh, image.shape[1], image.shape[0])
-        picture = _crop(image, left, top, side, size)
-        moved = (mesh - np.array([left, top, 0], np.float32)) * np.float32(size / side)
+        frame = Frame.around(mesh, image.shape[1], image.shape[0])
+        picture = frame.cut(image, size)
+        corner = np.array([frame.left, frame.top, 0], np.float32)
+        return cls.framed(picture, (mesh - corner) * np.float32(size / frame.side))
+
+    @classmethod
+    def framed(cls, picture: ImageArray, mesh: Float32Array) -> Portrait:
+        """A portrait from a square picture that is framed already.
+
+        Args:
+            picture: (S, S, 3) uint8 sRGB.
+            mesh: (478, 3) pixels, its face as first found.
+        """
         found = mesh_face(picture)
-        if found is not None and _same_face(found, moved):
-            moved = found
-        return cls(
-            picture, moved, align(moved, template()), split(picture, _face_mask(moved, size))
-        )
+        if found is not None and _same_face(found, mesh):
+            mesh = found
+        layers = split(picture, _face_mask(mesh, len(picture)))
+        return cls(picture, mesh, align(mesh, template()), layers)
 
     @property
     def size(self) -> int:
         """The side of the frame, pixels."""
         return int(self.image.shape[0])
-
-
-def _frame(mesh: Float32Array, width: int, height: int) -> tuple[int, int, int]:
-    """The square to cut out of the picture: left, top, side in its pixels."""
-    tall = face_height(mesh)
-    side = min(FRAME_SIDE * tall, float(min(width, height)))
-    side = max(side, MIN_FRAME_SIDE * tall)
-    middle = mesh[list(FACE_OVAL), 0].mean()
-    above = (side / tall - 1) * FRAME_ABOVE / (FRAME_SIDE - 1)  # keeps the head's place
-    brow = (mesh[FOREHEAD] + (mesh[CHIN] - mesh[FOREHEAD]) * 0.5)[1] - tall / 2
-    left, top = middle - side / 2, brow - above * tall
-    return _into(left, side, width), _into(top, side, height), round(side)
-
-
-def _into(start: float, side: float, limit: int) -> int:
-    """Move a span of a given side into 0..limit, or centre it where it is the longer."""
-    if side >= limit:
-        return round((limit - side) / 2)
-    return round(min(max(start, 0), limit - side))
-
-
-def _crop(image: ImageArray, left: int, top: int, side: int, size: int) -> ImageArray:
-    """Cut a square out, the picture's edges continued where it reaches beyond, and scale it."""
-    import cv2
-
-    height, width = image.shape[:2]
-    beyond = max(-left, -top, left + side - width, top + side - height, 0)
-    if beyond:
-        image = cv2.copyMakeBorder(image, *[beyond] * 4, cv2.BORDER_REPLICATE)
-        left, top = left + beyond, top + beyond
-    cut = image[top : top + side, left : left + side]
-    method = cv2.INTER_AREA if side > size else cv2.INTER_LANCZOS4
-    return np.ascontiguousarray(cv2.resize(cut, (size, size), interpolation=method))
 
 
 def _same_face(first: Float32Array, second: Float32Array) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.generate.motion import PORTRAIT_DISTANCE_CM
-from vasari.generate.portrait import Portrait
+from vasari.generate.template import Placement
 from vasari.generate.topology import CHIN
 
 Float32Array = npt.NDArray[np.float32]
@@ -16,7 +16,7 @@ Float32Array = npt.NDArray[np.float32]
 # The joint between skull and spine, in the face's own frame: cm right, down and back of the eyes.
 NECK_JOINT = (0.0, 4.0, 9.0)
 THROAT = 4.0  # cm below the chin: what stays in place when the head comes nearer
-MAX_YAW = 40.0  # degrees: a turn approaches this and never passes it
+MAX_YAW = 75.0  # degrees: a turn approaches this and never passes it
 MIN_YAW_BACK = 8.0  # the same for an oblique head that turns its hidden side to the viewer
 OBLIQUE = 30.0  # degrees of own yaw at which that holds in full
 BODY_FOLLOWS = 0.15  # of the head's shift
@@ -33,11 +33,10 @@ class Camera:
     own_yaw: float  # degrees: how far the head is turned in the portrait itself
 
     @classmethod
-    def before(cls, portrait: Portrait) -> Camera:
-        """The camera that took a portrait, at the distance of a portrait."""
-        placement = portrait.placement
+    def before(cls, mesh: Float32Array, placement: Placement) -> Camera:
+        """The camera that took a face, (478, 3) pixels, at the distance of a portrait."""
         joint = placement.place(np.array(NECK_JOINT, np.float32))
-        throat = portrait.mesh[CHIN, :2] + placement.rotation[:2, 1] * THROAT * placement.scale
+        throat = mesh[CHIN, :2] + placement.rotation[:2, 1] * THROAT * placement.scale
         own_yaw = np.degrees(np.arctan2(-placement.rotation[0, 2], placement.rotation[2, 2]))
         return cls(
             placement.scale,
@@ -103,3 +102,11 @@ def turn(rotation: Float32Array) -> Float32Array:
     about_x = [[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]]
     about_z = [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]
     return np.asarray(np.array(about_z) @ np.array(about_x) @ np.array(about_y), np.float32)
+
+
+def turn_angles(matrix: Float32Array) -> Float32Array:
+    """Yaw, pitch and roll, (3,) degrees, of a rotation matrix: the inverse of ``turn``."""
+    yaw = np.arctan2(matrix[2, 0], matrix[2, 2])
+    pitch = np.arcsin(np.clip(-matrix[2, 1], -1, 1))
+    roll = np.arctan2(-matrix[0, 1], matrix[1, 1])
+    return np.degrees([yaw, pitch, roll]).astype(np.float32)

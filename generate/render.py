@@ -64,7 +64,7 @@ class Renderer:
 
     def __init__(self, portrait: Portrait) -> None:
         self._portrait = portrait
-        self._camera = Camera.before(portrait)
+        self._camera = Camera.before(portrait.mesh, portrait.placement)
         self._sheet: Sheet = lay_sheet(portrait)
         own = portrait.placement.unplace(portrait.mesh)
         self._rest = own + lip_closure(own)

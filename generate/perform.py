@@ -1,0 +1,251 @@
+"""Motion from a performer: the face of a video tracked frame by frame.
+
+FaceMesh gives 478 points a frame. Head pose and size are taken out by aligning them with the
+performer's own resting face; what is left is explained by the blendshapes of that face, each
+between 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.errors import VideoError
+from vasari.generate.blendshapes import face_shapes, lip_closure
+from vasari.generate.eyes import BALL_RADIUS
+from vasari.generate.motion import PORTRAIT_DISTANCE_CM, Motion
+from vasari.generate.pose import Camera, turn_angles
+from vasari.generate.template import Placement, align, template
+from vasari.generate.topology import (
+    FACE_OVAL,
+    LEFT_IRIS,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    LOWER_LIP_INNER,
+    LOWER_LIP_OUTER,
+    MESH_POINTS,
+    RIGHT_IRIS,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+    RIGID_POINTS,
+    UPPER_LIP_INNER,
+    UPPER_LIP_OUTER,
+)
+
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+ImageArray = npt.NDArray[np.uint8]
+
+# Weights in the fit: lips are small and matter most, and more than where lips and lids stand
+# matters how far they are apart. FaceMesh guesses depth.
+LIP_WEIGHT, OPENING_WEIGHT, OVAL_WEIGHT, DEPTH_WEIGHT = 3.0, 8.0, 0.3, 0.3
+RIDGE = 0.02  # of the mean squared length of a shape: keeps rival shapes from fighting
+SWEEPS = 25  # of coordinate descent; each frame starts where the last one ended
+ALIGNMENT_ROUNDS = 2  # perspective makes the way to a place depend a little on the place
+BLOCK_FRAMES = 50  # of the motions that are given out
+
+_LIPS = UPPER_LIP_INNER + LOWER_LIP_INNER + UPPER_LIP_OUTER + LOWER_LIP_OUTER
+_OPENINGS_UPPER = UPPER_LIP_INNER[1:-1] + RIGHT_UPPER_LID[1:-1] + LEFT_UPPER_LID[1:-1]
+_OPENINGS_LOWER = LOWER_LIP_INNER[1:-1] + RIGHT_LOWER_LID[1:-1] + LEFT_LOWER_LID[1:-1]
+_EYE_CORNERS = ((33, 133, RIGHT_IRIS[0]), (263, 362, LEFT_IRIS[0]))
+
+
+@dataclass(frozen=True)
+class TrackedPose:
+    """One frame of a performance; fields as in ``Motion``."""
+
+    expression: Float32Array  # (52,)
+    rotation: Float32Array  # (3,)
+    translation: Float32Array  # (3,)
+    gaze: Float32Array  # (2,)
+
+
+class Tracker:
+    """Explains meshes of one performer by pose and blendshapes, relative to a first mesh.
+
+    Args:
+        first: (478, 3) pixels: the performer at the zero of head pose and gaze. The resting
+            expression is this face with its lips closed.
+    """
+
+    def __init__(self, first: Float32Array) -> None:
+        self._first = first
+        self._home = align(first, template())
+        self._camera = Camera.before(first, self._home)
+        own = self._home.unplace(first)
+        self._model = own
+        self._rest = own + lip_closure(own)
+        shapes = face_shapes(self._rest)
+        self._design = np.stack([_measure(shape) for shape in shapes], axis=1)
+        ridge = RIDGE * (self._design**2).sum(axis=0).mean()
+        self._gram = self._design.T @ self._design + ridge * np.eye(len(shapes))
+        self._last = np.zeros(len(shapes))
+        self._first_gaze = _gaze(own)
+
+    def pose(self, mesh: Float32Array) -> TrackedPose:
+        """The pose of one mesh, (478, 3) pixels."""
+        placement = align(mesh, self._model)
+        face = placement.unplace(mesh)
+        target = self._design.T @ _measure(face - self._rest)
+        self._last = _bounded_fit(self._gram, target, self._last)
+        rotation = turn_angles(placement.rotation @ self._home.rotation.T)
+        return TrackedPose(
+            self._last.astype(np.float32),
+            rotation,
+            self._translation(mesh, placement, rotation),
+            _gaze(face) - self._first_gaze,
+        )
+
+    def _translation(
+        self, mesh: Float32Array, placement: Placement, rotation: Float32Array
+    ) -> Float32Array:
+        """How far the head has moved, (3,) cm: what brings the turned first mesh onto this one."""
+        nearer = PORTRAIT_DISTANCE_CM * (1 - self._home.scale / placement.scale)
+        moved = np.array([0, 0, nearer], np.float32)
+        points = list(RIGID_POINTS)
+        share = np.ones(len(points), np.float32)
+        for _ in range(ALIGNMENT_ROUNDS):
+            shown = self._camera.project(self._first[points], share, rotation, moved)
+            right, down = (mesh[points] - shown)[:, :2].mean(axis=0) / placement.scale
+            moved += np.array([right, -down, 0], np.float32)
+        return moved
+
+
+def perform(video: Path | str) -> Iterator[Motion]:
+    """Track the face of a video, streaming.
+
+    A frame in which no face is found repeats the one before.
+
+    Args:
+        video: a file with a picture stream that shows one face throughout.
+
+    Yields:
+        The motion, in blocks of at most BLOCK_FRAMES frames at the video's frame rate.
+
+    Raises:
+        VideoError: the file cannot be read, or its first second shows no face.
+    """
+    rate, frames = read_frames(Path(video))
+    tracker: Tracker | None = None
+    poses: list[TrackedPose] = []
+    for number, mesh in enumerate(track_meshes(frames)):
+        if mesh is not None:
+            tracker = tracker or Tracker(mesh)
+            poses.append(tracker.pose(mesh))
+        elif poses:
+            poses.append(poses[-1])
+        elif number > rate:
+            raise VideoError(f"no face in the first second of {video}; give a video of one face")
+        if len(poses) == BLOCK_FRAMES:
+            yield _motion(rate, poses)
+            poses = poses[-1:] if mesh is None else []
+    if tracker is None:
+        raise VideoError(f"no face found in {video}; give a video that shows one face")
+    if poses:
+        yield _motion(rate, poses)
+
+
+def track_meshes(frames: Iterable[ImageArray]) -> Iterator[Float32Array | None]:
+    """The mesh, (478, 3) pixels, of the face in each frame, (H, W, 3) uint8; None where none is."""
+    from vasari.generate.mediapipe import solutions
+
+    with solutions().face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True) as network:
+        for frame in frames:
+            found = network.process(frame).multi_face_landmarks
+            if not found:
+                yield None
+                continue
+            height, width = frame.shape[:2]
+            points = [(point.x, point.y, point.z) for point in found[0].landmark]
+            yield np.array(points, np.float32) * np.array([width, height, width], np.float32)
+
+
+def read_frames(video: Path) -> tuple[float, Iterator[ImageArray]]:
+    """The frame rate of a video, and its frames, (H, W, 3) uint8, one at a time.
+
+    Raises:
+        VideoError: the file is missing, no video, or damaged (also while frames are read).
+    """
+    import av
+    import av.error
+
+    try:
+        with av.open(str(video)) as container:
+            if not container.streams.video:
+                raise VideoError(f"{video} has no picture; give a video")
+            rate = float(container.streams.video[0].average_rate or 25)
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{video} cannot be read as a video: {error}") from error
+    return rate, _decode(video)
+
+
+def _decode(video: Path) -> Iterator[ImageArray]:
+    import av
+    import av.error
+
+    try:
+        with av.open(str(video)) as container:
+            container.streams.video[0].thread_type = "AUTO"
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{video} is damaged: {error}") from error
+
+
+def _motion(rate: float, poses: list[TrackedPose]) -> Motion:
+    return Motion(
+        rate,
+        np.stack([pose.expression for pose in poses]),
+        np.stack([pose.rotation for pose in poses]),
+        np.stack([pose.translation for pose in poses]),
+        np.stack([pose.gaze for pose in poses]),
+    )
+
+
+def _measure(offsets: Float32Array) -> Float64Array:
+    """What the fit compares, (M,): weighted offsets of the points, and the openings' changes.
+
+    Args:
+        offsets: (478, 3) cm, from the resting face.
+    """
+    upper, lower = list(_OPENINGS_UPPER), list(_OPENINGS_LOWER)
+    openings = OPENING_WEIGHT * (offsets[lower] - offsets[upper])[:, :2]
+    points = offsets[:MESH_POINTS] * _point_weights()
+    return np.concatenate([points.ravel(), openings.ravel()]).astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def _point_weights() -> Float32Array:
+    """How much each coordinate of each point counts in the fit, (468, 3)."""
+    weights = np.ones((MESH_POINTS, 3), np.float32)
+    weights[list(FACE_OVAL)] = OVAL_WEIGHT
+    weights[list(_LIPS)] = LIP_WEIGHT
+    weights[:, 2] *= DEPTH_WEIGHT
+    return weights
+
+
+def _bounded_fit(gram: Float64Array, target: Float64Array, start: Float64Array) -> Float64Array:
+    """Least squares with each weight in 0..1, by coordinate descent (Franc et al. 2005)."""
+    weights = start.copy()
+    slope = gram @ weights - target
+    for _ in range(SWEEPS):
+        for k in range(len(weights)):
+            value = min(max(weights[k] - slope[k] / gram[k, k], 0.0), 1.0)
+            step = value - weights[k]
+            if step:
+                slope += step * gram[k]
+                weights[k] = value
+    return weights
+
+
+def _gaze(face: Float32Array) -> Float32Array:
+    """Where the eyes look in the head, (2,) degrees, from the irises between the eye's corners."""
+    offsets = [face[iris] - (face[outer] + face[inner]) / 2 for outer, inner, iris in _EYE_CORNERS]
+    right, down = np.mean(offsets, axis=0)[:2] / BALL_RADIUS
+    angles = np.arcsin(np.clip([right, -down], -0.9, 0.9))
+    return np.asarray(np.degrees(angles), np.float32)
