@@ -10,6 +10,8 @@ True
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -96,16 +98,18 @@ def _masked_amplitude(luma: LumaArray, block: int, power: float) -> Float32Array
     """The amplitude of the mark in each block (rows, columns), of mean square ``power``."""
     activity = _activity(luma, block)
     visible = np.maximum(activity, FLAT_ACTIVITY) ** np.float32(MASKING_EXPONENT)
-    amplitude = _smoothed(visible)
-    amplitude *= np.float32(np.sqrt(power / np.mean(amplitude**2)))
-    return np.minimum(amplitude, np.float32(MAX_AMPLITUDE))
+    smooth = _smoothed(visible)
+    amplitude = smooth * np.float32(np.sqrt(power / np.mean(smooth**2)))
+    limited: Float32Array = np.minimum(amplitude, np.float32(MAX_AMPLITUDE))
+    return limited
 
 
 def _smoothed(blocks: Float32Array) -> Float32Array:
     """The mean of each block and its eight neighbours."""
     padded = np.pad(blocks, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
+    smooth: Float32Array = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
+    return smooth
 
 
 @numba.njit(cache=True, nogil=True)
@@ -126,7 +130,7 @@ def _activity(luma: LumaArray, block: int) -> Float32Array:
                     squares += value * value
             count = np.float32((bottom - top) * (right - left))
             mean = total / count
-            activity[row, column] = np.sqrt(max(squares / count - mean * mean, 0.0))
+            activity[row, column] = math.sqrt(max(squares / count - mean * mean, 0.0))
     return activity
 
 

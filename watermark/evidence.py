@@ -68,7 +68,7 @@ def sync_strength(folded: Float32Array, pattern: Pattern) -> FloatArray:
     """The correlation (T,) of each folded frame with the synchronisation pattern."""
     spectra = np.fft.fft2(folded)
     reach = (SPECTRUM_REACH, SPECTRUM_REACH)
-    noise = power(np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0)), reach)
+    noise = power(np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0)).astype(np.complex128), reach)
     template = np.real(np.fft.ifft2(spectrum_of(pattern.sync) * band(PERIOD) / noise))
     return np.tensordot(folded.astype(np.float64), template, 2)
 
@@ -82,7 +82,7 @@ def _decode(folded: Float32Array, weights: FloatArray, pattern: Pattern) -> Evid
     # Hoeffding's bound for a sum of the chips with random signs, for both polarities.
     sync_chance = min(1.0, 2.0 * math.exp(-0.5 * sync**2 / energy * chips.size))
     chips -= abs(sync) * pattern.sync
-    received = np.bincount(pattern.bits.ravel(), (chips * pattern.signs).ravel())
+    received = np.bincount(pattern.bits.ravel(), (chips * pattern.signs).ravel()).astype(np.float64)
     decoding = decode_identifier(received)
     chance = _polarity_choices(weights) * _product(sync_chance, decoding.p_value)
     errors = int(np.count_nonzero(received * decoding.signs < 0))

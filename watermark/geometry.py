@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 
 import numba
 import numpy as np
@@ -38,18 +39,24 @@ GRID = 64  # positions of the tile along each axis; the lines reach 30 cycles, s
 WINDOWS = 3  # stretches of the clip whose frames are averaged, each short against the polarity's
 WINDOW_FRAMES = 16
 # Sizes at which a chip may have its two pixels, most likely first: the short side of the frame,
-# half an octave apart. Large ones are for pictures in pictures, small ones for small crops.
-SIDES = (192, 136, 271, 96, 384, 68)
+# half an octave apart. Small ones are for small crops; large ones are for pictures in pictures,
+# which stand upright. With each, the rotation to each side in degrees, and the log ratio of width
+# to height (16:9 against 4:3 is a third).
+SIDES = {
+    192: (16.0, math.log(1.42)),
+    136: (16.0, math.log(1.42)),
+    271: (5.0, 0.0),
+    96: (16.0, 0.0),
+    384: (1.0, 0.0),
+    68: (16.0, 0.0),
+}
 SPAN = math.log(2) / 4 + 0.01  # of log scale to each side, so that the sizes overlap
-MAX_ROTATION = math.radians(16)
-MAX_INSET_ROTATION = math.radians(1)  # pictures in pictures stand upright
-MAX_STRETCH = math.log(1.42)  # of width against height; 16:9 against 4:3 is 1.33
-STRETCHED_SIDES = (192, 136, 271)
 # Neighbouring candidates differ by this many pixels at opposite borders of the frame.
 STEP = 3.0
 REFINEMENTS = 2  # rounds around the best candidates, each at half the distance
 BEST_PER_SIDE = 2
-CLEAR_SCORE = 70.0  # sum of three squared z-scores that chance does not reach
+HANDICAP = 4.0  # by which a sum of squared z-scores is as unlikely with one more in it
+CLEAR_SCORE = 60.0  # a score that chance does not reach
 BEST_OVERALL = 4
 
 
@@ -59,7 +66,14 @@ class Geometry:
 
     side: int  # short side of the frame in pixels, to which the matrix refers
     matrix: FloatArray  # (2, 3) from pattern to frame, pixels; a chip of the pattern has two
-    score: float  # sum over windows of the squared z-scores of the synchronisation pattern
+    score: float  # squared z-score of the synchronisation pattern
+
+    @property
+    def linear(self) -> FloatArray:
+        """The map (2, 2) without translation and mirroring."""
+        flip = np.diag([-1.0 if self.mirrored else 1.0, 1.0])
+        linear: FloatArray = self.matrix[:, :2] @ flip
+        return linear
 
     @property
     def scale(self) -> float:
@@ -85,23 +99,27 @@ class Geometry:
 
     def folded(self, frames: list[LumaArray]) -> Float32Array:
         """The flattened frames, put upright and folded to tiles (T, 96, 96)."""
-        return np.stack([fold(self._upright(flatten(resized(f, self.side)))) for f in frames])
+        return np.stack([fold(upright) for upright in self.upright(frames)])
 
-    def _upright(self, flat: Float32Array) -> Float32Array:
-        """The frame as it lies on whole tiles of the pattern; 0 where it has nothing."""
+    def upright(self, frames: list[LumaArray]) -> Iterator[Float32Array]:
+        """The flattened frames as they lie on whole tiles of the pattern; 0 around them."""
         import cv2
 
-        height, width = flat.shape
+        height, width = resized(frames[0], self.side).shape
         corners = np.array([[0, 0, width, width], [0, height, 0, height]], np.float64)
         linear, offset = self.matrix[:, :2], self.matrix[:, 2]
-        there = np.linalg.solve(linear, corners - offset[:, None])
+        there = np.linalg.inv(linear) @ (corners - offset[:, None])
         first = np.floor(there.min(1) / PERIOD) * PERIOD
-        columns, rows = (np.ceil(there.max(1) - first)).astype(int)
+        columns, rows = np.ceil(there.max(1) - first)
         matrix = np.column_stack([linear, offset + linear @ first])
-        upright: Float32Array = cv2.warpAffine(
-            flat, matrix, (int(columns), int(rows)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        )
-        return upright
+        for luma in frames:
+            flat = flatten(resized(luma, self.side))
+            yield cv2.warpAffine(
+                flat,
+                matrix,
+                (int(columns), int(rows)),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            )
 
 
 UPRIGHT = Geometry(SIDE, np.eye(2, 3), 0.0)
@@ -109,13 +127,12 @@ UPRIGHT = Geometry(SIDE, np.eye(2, 3), 0.0)
 
 def candidates(frames: list[LumaArray], pattern: Pattern) -> Iterator[Geometry]:
     """The likeliest geometries of a picture in frames, clear ones as soon as they are found."""
-    found: list[Geometry] = []
+    unclear: list[Geometry] = []
     for side in SIDES:
-        scan = _Scan.of(frames, side, pattern)
-        best = scan.best()
+        best = _Scan.of(frames, side, pattern).best()
         yield from (geometry for geometry in best if geometry.score >= CLEAR_SCORE)
-        found += [geometry for geometry in best if geometry.score < CLEAR_SCORE]
-    yield from sorted(found, key=lambda geometry: -geometry.score)[:BEST_OVERALL]
+        unclear += [geometry for geometry in best if geometry.score < CLEAR_SCORE]
+    yield from sorted(unclear, key=lambda geometry: -geometry.score)[:BEST_OVERALL]
 
 
 @lru_cache(maxsize=1)
@@ -132,30 +149,36 @@ class _Scan:
 
     side: int
     centre: FloatArray  # (2,) x, y of the pixel to which the phases refer
-    spectra: Complex64Array  # (W, rows, columns) whitened, of the frames padded to twice their size
+    # (rows, columns, W) whitened, of pictures padded to twice their size: the mean of each window,
+    # and the difference of each pair, in which a host picture that stays the same cancels.
+    spectra: Complex64Array
+    means: int  # how many of them are means
     pattern: Pattern
 
     @staticmethod
     def of(frames: list[LumaArray], side: int, pattern: Pattern) -> _Scan:
-        means = []
-        for window in _windows(len(frames)):
-            means.append(np.mean([flatten(resized(f, side)) for f in frames[window]], axis=0))
+        flats = [[flatten(resized(f, side)) for f in frames[w]] for w in _windows(len(frames))]
+        means = [np.mean(window, axis=0) for window in flats]
+        pictures = means + [first - second for first, second in combinations(means, 2)]
         height, width = means[0].shape
         return _Scan(
             side,
             np.array([width // 2, height // 2], np.float64),
-            np.stack([_padded_spectrum(mean) for mean in means]),
+            np.stack([_padded_spectrum(picture) for picture in pictures], axis=2),
+            len(means),
             pattern,
         )
 
     def best(self) -> list[Geometry]:
         """The best geometries of this size, refined."""
         maps = _maps(self.side)
-        scores, places = self._compare(maps)
-        geometries = []
-        for index in np.argsort(-scores.max(1), kind="stable")[:BEST_PER_SIDE]:
-            geometries.append(self._refined(maps[index]))
-        return geometries
+        scores, _ = self._compare(maps)
+        best: list[Geometry] = []
+        for index in np.argsort(-scores.max(1), kind="stable")[: 4 * BEST_PER_SIDE]:
+            far = [np.abs(g.linear - maps[index]).max() > 3 * STEP / self.side for g in best]
+            if all(far) and len(best) < BEST_PER_SIDE:
+                best.append(self._refined(maps[index]))
+        return best
 
     def _refined(self, linear: FloatArray) -> Geometry:
         """The best geometry around a map (2, 2)."""
@@ -176,25 +199,44 @@ class _Scan:
         flip = np.diag([-1.0 if mirrored else 1.0, 1.0])
         return Geometry(self.side, np.column_stack([linear @ flip, offset]), score)
 
-    def _compare(self, maps: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+    def _compare(self, maps: FloatArray) -> tuple[Float32Array, npt.NDArray[np.intp]]:
         """Scores (N, 2) of maps (N, 2, 2), plain and mirrored, and their best places (N, 2, 2)."""
         import cv2
 
-        lines, plain, mirror = _lines(self.pattern)
-        scores, places = np.empty((len(maps), 2)), np.empty((len(maps), 2, 2), np.intp)
-        packed = np.empty((len(self.spectra), GRID, GRID), np.complex64)
-        norms = np.empty((len(self.spectra), 2), np.float32)
-        for index, inverse in enumerate(np.linalg.inv(maps).transpose(0, 2, 1) / PERIOD):
-            _sample(self.spectra, lines, plain, mirror, inverse, packed, norms)
-            total = np.zeros((GRID, GRID, 2), np.float32)
-            for window, norm in zip(packed, norms, strict=True):
-                pair = window.view(np.float32).reshape(GRID, GRID, 2)
-                correlation = cv2.dft(pair, flags=cv2.DFT_INVERSE)
-                total += correlation * correlation * norm
-            for way in (0, 1):
-                place = np.unravel_index(int(np.argmax(total[..., way])), (GRID, GRID))
-                scores[index, way], places[index, way] = total[(*place, way)], place
+        lines = _Lines.of(self.pattern)
+        scores, places = np.empty((len(maps), 2), np.float32), np.empty((len(maps), 2, 2), np.intp)
+        packed = np.zeros((self.spectra.shape[2], GRID, GRID), np.complex64)
+        correlations = np.empty((*packed.shape, 2), np.float32)
+        frequencies = np.linalg.inv(maps).transpose(0, 2, 1) / PERIOD
+        for index, inverse in enumerate(frequencies):
+            norms = _sample(self.spectra, lines.places, lines.values, inverse, packed)
+            for window, plane in enumerate(packed.view(np.float32)):
+                pairs = plane.reshape(GRID, GRID, 2)
+                cv2.dft(pairs, correlations[window], cv2.DFT_INVERSE)
+            scores[index], places[index] = _peaks(correlations, norms, self.means)
         return scores, places
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Half of the lines of a synchronisation pattern; the other half is conjugate."""
+
+    places: npt.NDArray[np.int32]  # (K, 2) x, y in cycles per tile
+    values: (
+        Complex64Array  # (K, 2) the conjugate spectrum there, of the pattern and its mirror image
+    )
+
+    @staticmethod
+    @lru_cache(maxsize=8)
+    def of(pattern: Pattern) -> _Lines:
+        """The lines of a key."""
+        spectrum = spectrum_of(pattern.sync) * band(PERIOD)
+        reach = int(HIGHEST_FREQUENCY)
+        rows, columns = np.mgrid[-reach : reach + 1, 0 : reach + 1]
+        wanted = (band(PERIOD)[rows, columns] > 0) & ((columns > 0) | (rows > 0))
+        y, x = rows[wanted], columns[wanted]
+        values = np.stack([np.conj(spectrum[y, x]), np.conj(spectrum[y, -x])], axis=1)
+        return _Lines(np.stack([x, y], axis=1).astype(np.int32), values.astype(np.complex64))
 
 
 def _windows(count: int) -> list[slice]:
@@ -208,78 +250,97 @@ def _windows(count: int) -> list[slice]:
 
 def _padded_spectrum(flat: Float32Array) -> Complex64Array:
     """The whitened spectrum of a picture padded to twice its size, its centre at the origin."""
+    import cv2
+
     height, width = flat.shape
     padded = np.zeros((2 * height, 2 * width), np.float32)
     padded[:height, :width] = flat
-    spectrum = np.fft.fft2(np.roll(padded, (-(height // 2), -(width // 2)), (0, 1)))
+    centred = np.roll(padded, (-(height // 2), -(width // 2)), (0, 1))
+    planes = cv2.dft(centred, flags=cv2.DFT_COMPLEX_OUTPUT)
+    spectrum = planes.view(np.complex64)[..., 0]
     reach = (SPECTRUM_REACH * 2 * height // PERIOD, SPECTRUM_REACH * 2 * width // PERIOD)
-    return (spectrum / power(spectrum, reach)).astype(np.complex64)
-
-
-@lru_cache(maxsize=8)
-def _lines(
-    pattern: Pattern,
-) -> tuple[npt.NDArray[np.int32], Complex64Array, Complex64Array]:
-    """Half of the pattern's lines (K, 2) as x, y, and the conjugate spectrum there.
-
-    The last is the spectrum of the mirror image.
-    """
-    spectrum = spectrum_of(pattern.sync) * band(PERIOD)
-    reach = int(HIGHEST_FREQUENCY)
-    rows, columns = np.mgrid[-reach : reach + 1, 0 : reach + 1]
-    wanted = (band(PERIOD)[rows, columns] > 0) & ((columns > 0) | (rows > 0))
-    y, x = rows[wanted], columns[wanted]
-    lines = np.stack([x, y], axis=1).astype(np.int32)
-    plain, mirror = np.conj(spectrum[y, x]), np.conj(spectrum[y, -x])
-    return lines, plain.astype(np.complex64), mirror.astype(np.complex64)
+    flattened: Complex64Array = (spectrum / power(spectrum, reach)).astype(np.complex64)
+    return flattened
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _sample(
     spectra: Complex64Array,
     lines: npt.NDArray[np.int32],
-    plain: Complex64Array,
-    mirror: Complex64Array,
+    values: Complex64Array,
     inverse: FloatArray,
     packed: Complex64Array,
-    norms: Float32Array,
-) -> None:
+) -> Float32Array:
     """Sample spectra at the transformed lines, times the conjugate spectrum of the pattern.
 
     Two Hermitian spectra, of the picture and of its mirror image, are packed as real and imaginary
-    part into one array (W, 64, 64), so that one inverse transform serves both.
+    part into one array (W, 64, 64), so that one inverse transform serves both. Returns what makes
+    their squared correlations those of unit variance, (W, 2).
     """
-    windows, rows, columns = spectra.shape
-    packed[:] = 0
-    for window in range(windows):
-        energy, mirror_energy = np.float32(1e-20), np.float32(1e-20)
-        for k in range(len(lines)):
-            x, y = lines[k, 0], lines[k, 1]
-            across = int(np.rint((inverse[0, 0] * x + inverse[0, 1] * y) * columns)) % columns
-            down = int(np.rint((inverse[1, 0] * x + inverse[1, 1] * y) * rows)) % rows
-            value = spectra[window, down, across]
-            first, second = value * plain[k], value * mirror[k]
-            energy += first.real**2 + first.imag**2
-            mirror_energy += second.real**2 + second.imag**2
-            packed[window, y % GRID, x] = first + np.complex64(1j) * second
-            packed[window, -y % GRID, -x % GRID] = np.conj(first) + np.complex64(1j) * np.conj(
-                second
+    rows, columns, windows = spectra.shape
+    energies = np.full((windows, 2), 1e-20, np.float32)
+    for k in range(len(lines)):
+        x, y = lines[k]
+        across = int(np.rint((inverse[0, 0] * x + inverse[0, 1] * y) * columns))
+        down = int(np.rint((inverse[1, 0] * x + inverse[1, 1] * y) * rows))
+        across += columns if across < 0 else 0
+        down += rows if down < 0 else 0
+        row, column, other = y & GRID - 1, x, -x & GRID - 1
+        plain, mirror = values[k]
+        for window in range(windows):
+            value = spectra[down, across, window]
+            first, second = value * plain, value * mirror
+            energies[window, 0] += first.real**2 + first.imag**2
+            energies[window, 1] += second.real**2 + second.imag**2
+            packed[window, row, column] = complex(
+                first.real - second.imag, first.imag + second.real
             )
-        norms[window, 0] = 0.5 / energy
-        norms[window, 1] = 0.5 / mirror_energy
+            packed[window, -y & GRID - 1, other] = complex(
+                first.real + second.imag, second.real - first.imag
+            )
+    return np.float32(0.5) / energies
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _peaks(
+    correlations: Float32Array, norms: Float32Array, means: int
+) -> tuple[Float32Array, npt.NDArray[np.intp]]:
+    """The highest scores of the picture and of its mirror image, and where they are.
+
+    The score is the squared z-score of a difference or the sum of those of the means, which is
+    worth less by its further degrees of freedom.
+    """
+    windows, rows, columns, ways = correlations.shape
+    handicap = np.float32(HANDICAP * (means - 1))
+    scores, places = np.zeros(ways, np.float32), np.zeros((ways, 2), np.intp)
+    for row in range(rows):
+        for column in range(columns):
+            for way in range(ways):
+                total, best = -handicap, np.float32(0)
+                for window in range(windows):
+                    value = correlations[window, row, column, way]
+                    squared = value * value * norms[window, way]
+                    if window < means:
+                        total += squared
+                    else:
+                        best = max(best, squared)
+                best = max(best, total)
+                if best > scores[way]:
+                    scores[way] = best
+                    places[way] = row, column
+    return scores, places
 
 
 @lru_cache(maxsize=len(SIDES))
 def _maps(side: int) -> FloatArray:
     """The maps (N, 2, 2) that are tried at a size: scale with rotation, scale with stretch."""
     step = STEP / side
-    most = MAX_INSET_ROTATION if side > STRETCHED_SIDES[-1] else MAX_ROTATION
-    scales, angles = _range(SPAN, step), _range(most, step)
-    maps = [_map(scale, angle, 0.0) for scale in scales for angle in angles]
-    if side in STRETCHED_SIDES:
-        stretches = _range(MAX_STRETCH, 2 * step)
-        maps += [_map(scale, 0.0, stretch) for scale in scales for stretch in stretches]
-    return np.array(maps)
+    rotation, stretch = SIDES[side]
+    scales, angles = _range(SPAN, step), _range(math.radians(rotation), step)
+    stretches = [value for value in _range(stretch, 2 * step) if value != 0]
+    turned = [_map(scale, angle, 0.0) for scale in scales for angle in angles]
+    stretched = [_map(scale, 0.0, value) for scale in scales for value in stretches]
+    return np.array(turned + stretched)
 
 
 def _range(most: float, step: float) -> FloatArray:
@@ -292,7 +353,8 @@ def _map(scale: float, angle: float, stretch: float, shear: float = 0.0) -> Floa
     """The map of a log scale, a rotation in radians, a log ratio of width to height, a shear."""
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     form = np.array([[math.exp(stretch / 2), shear], [0.0, math.exp(-stretch / 2)]])
-    return math.exp(scale) * turn @ form
+    linear: FloatArray = math.exp(scale) * turn @ form
+    return linear
 
 
 def _neighbours(step: float) -> list[FloatArray]:

@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 
 CHIPS_ACROSS = 96  # over the short side of the picture: two tiles
 TILE = 48  # chips along each side of a tile
-SYNC_STRENGTH = 0.6  # amplitude of the synchronisation pattern beside that of the bits
+SYNC_STRENGTH = 0.8  # amplitude of the synchronisation pattern beside that of the bits
 # Cycles per tile. Below these a picture has so much energy of its own that a mark there costs
 # visibility and gains nothing; above them an encoder leaves nothing of it.
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 6.0, 30.0
@@ -51,7 +51,8 @@ class Pattern:
     def tile(self, coded: FloatArray) -> FloatArray:
         """The tile (48, 48) that carries coded bits (127,) of +1 and -1: zero mean, unit power."""
         tile = filtered(self.signs * coded[self.bits] + SYNC_STRENGTH * self.sync)
-        return tile / np.sqrt(np.mean(tile**2))
+        normal: FloatArray = tile / np.sqrt(np.mean(tile**2))
+        return normal
 
 
 def filtered(tile: FloatArray) -> FloatArray:
@@ -64,7 +65,8 @@ def band(size: int) -> FloatArray:
     """1 where the spectrum (size, size) of a tile belongs to the mark, else 0."""
     frequency = np.fft.fftfreq(size, 1 / size)
     radius = np.hypot(frequency[:, None], frequency[None, :])
-    return ((radius >= LOWEST_FREQUENCY) & (radius <= HIGHEST_FREQUENCY)).astype(np.float64)
+    inside = (radius >= LOWEST_FREQUENCY) & (radius <= HIGHEST_FREQUENCY)
+    return np.asarray(inside, np.float64)
 
 
 def spread(tile: FloatArray, height: int, width: int, chip: float) -> npt.NDArray[np.float32]:

@@ -89,9 +89,7 @@ def _searched(frames: list[LumaArray], pattern: Pattern) -> Reading | None:
         evidence = weigh(geometry.folded(frames), pattern)
         p_value = min(1.0, 2 * tried() * evidence.p_value)
         if p_value <= SIGNIFICANCE:
-            return Reading(
-                evidence.identifier, p_value, len(frames), evidence.bit_errors, geometry
-            )
+            return Reading(evidence.identifier, p_value, len(frames), evidence.bit_errors, geometry)
     return None
 
 

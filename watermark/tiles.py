@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -56,18 +58,21 @@ def fold(flat: Float32Array) -> Float32Array:
     return folded
 
 
-def power(spectrum: npt.NDArray[np.complexfloating], reach: tuple[int, int]) -> FloatArray:
+def power(
+    spectrum: npt.NDArray[np.complexfloating[Any, Any]], reach: tuple[int, int]
+) -> npt.NDArray[np.floating[Any]]:
     """The power spectrum averaged over (rows, columns) of neighbouring frequencies, above 0."""
     import cv2
 
-    squared = np.abs(spectrum) ** 2
+    squared = spectrum.real**2 + spectrum.imag**2
     rows, columns = reach
     wrapped = np.pad(squared, ((rows, rows), (columns, columns)), mode="wrap")
     smooth = cv2.blur(wrapped, (columns, rows))[rows:-rows, columns:-columns]
-    return np.asarray(smooth, np.float64) + 1e-9
+    positive: npt.NDArray[np.floating[Any]] = smooth + 1e-9
+    return positive
 
 
-def whitened(tile: npt.NDArray[np.floating]) -> ComplexArray:
+def whitened(tile: npt.NDArray[np.floating[Any]]) -> ComplexArray:
     """The spectrum of a tile (96, 96) over its power: what a matched filter correlates with."""
     spectrum = np.fft.fft2(tile)
     return spectrum * band(PERIOD) / power(spectrum, (SPECTRUM_REACH, SPECTRUM_REACH))
