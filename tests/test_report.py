@@ -64,7 +64,7 @@ def in_frames(monkeypatch):
 
     def carries(identifier: int | None) -> None:
         found = identifier and SimpleNamespace(identifier=identifier, p_value=1e-30)
-        monkeypatch.setattr(watermark_reading, "read_video", lambda path: found)
+        monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
 
     carries(None)
     return carries

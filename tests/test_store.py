@@ -175,7 +175,7 @@ def test_nothing_that_was_added_is_lost_in_a_crash(manifest_of):
 @pytest.fixture
 def stripped(video, monkeypatch) -> Path:
     found = SimpleNamespace(identifier=BINDING.identifier, p_value=1e-30)
-    monkeypatch.setattr(watermark_reading, "read_video", lambda path: found)
+    monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
     return video
 
 

@@ -48,7 +48,7 @@ def in_frames(monkeypatch):
 
     def carries(identifier: int | None) -> None:
         found = identifier and SimpleNamespace(identifier=identifier, p_value=1e-30)
-        monkeypatch.setattr(watermark_reading, "read_video", lambda path: found)
+        monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
 
     carries(None)
     return carries
@@ -211,7 +211,7 @@ def test_watermark_that_cannot_be_read_breaks_nothing(signed, in_frames, monkeyp
     assert verdict.state is State.VALID
     assert verdict.watermark.note == "none could be read, although the manifest names one"
 
-    def failing(path):
+    def failing(path, **options):
         raise VideoError("no frame can be decoded")
 
     monkeypatch.setattr(watermark_reading, "read_video", failing)
