@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +13,9 @@ import click
 from vasari.errors import ControlsError, InputError
 
 if TYPE_CHECKING:
-    from vasari.generate.pipeline import Progress, Result
+    from vasari.generate.pipeline import Result
     from vasari.generate.speech import Speech
     from vasari.provenance.credentials import Credential
-
-REPORT_INTERVAL = 5.0  # seconds between plain lines of progress
 
 
 def _gaze(context: click.Context, option: click.Parameter, value: str) -> tuple[float, float]:
@@ -81,8 +75,8 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
     "--head-motion", default=1.0, show_default=True, help="Gain 0 to 2; 0 holds the head still."
 )
 @click.option("--seed", default=0, show_default=True, help="The same seed moves the same way.")
-@click.option("--voice", default="default", show_default=True, help="Voice that speaks the text.")
-@click.option("--language", default="en", show_default=True, help="Language of the text.")
+@click.option("--voice", help="Voice that speaks the text, the language's own if none is given.")
+@click.option("--language", help="Language of the text, as en (the default), de or fr.")
 @click.option(
     "--credential",
     nargs=2,
@@ -106,8 +100,8 @@ def generate(
     emotion: dict[str, float],
     head_motion: float,
     seed: int,
-    voice: str,
-    language: str,
+    voice: str | None,
+    language: str | None,
     credential: tuple[Path, Path] | None,
     as_json: bool,
 ) -> None:
@@ -130,11 +124,12 @@ def generate(
     """
     from vasari.generate.controls import Controls
     from vasari.generate.pipeline import generate as make
+    from vasari.generate.progress import reporting
 
     controls = Controls(
         gaze=gaze, distance=distance, emotion=emotion, head_motion=head_motion, seed=seed
     )
-    with _progress() as progress:
+    with reporting() as progress:
         result = make(
             portrait,
             _voice(speech, text, language, voice),
@@ -149,15 +144,19 @@ def generate(
     _report(result, as_json)
 
 
-def _voice(speech: Path | None, text: str | None, language: str, voice: str) -> Speech | Path:
+def _voice(
+    speech: Path | None, text: str | None, language: str | None, voice: str | None
+) -> Speech | Path:
     """The speech that was asked for: a file, or a text that is spoken."""
     if (speech is None) == (text is None):
         raise InputError("give the voice either as --speech FILE or as --text TEXT")
     if speech is not None:
+        if language is not None or voice is not None:
+            raise InputError("--language and --voice say how --text is spoken, not --speech")
         return speech
-    from vasari.generate.synthesis import speak
+    from vasari.generate.synthesis import DEFAULT_VOICE, speak
 
-    return speak(str(text), language=language, voice=voice)
+    return speak(str(text), language=language or "en", voice=voice or DEFAULT_VOICE)
 
 
 def _credential(files: tuple[Path, Path] | None) -> Credential | None:
@@ -182,41 +181,3 @@ def _report(result: Result, as_json: bool) -> None:
         f"{result.frames_per_second:.1f} frames/s, watermark {result.watermark}, "
         f"signed by {result.signer} ({result.standing})"
     )
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on a terminal, a line now and then elsewhere."""
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.completed}/{task.total} frames"),
-        BarColumn(),
-        TextColumn("{task.speed:.1f} frames/s", justify="right"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("frames")
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-class _Lines:
-    """Progress as plain lines on stderr."""
-
-    def __init__(self) -> None:
-        self._started: float | None = None  # when the first frame was done
-        self._reported = 0.0
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self._started is None:
-            self._started = self._reported = now
-        elif now - self._reported >= REPORT_INTERVAL:
-            self._reported = now
-            speed = (done - 1) / (now - self._started)
-            left = (total - done) / speed
-            click.echo(f"{done}/{total} frames, {speed:.1f} frames/s, {left:.0f} s left", err=True)

@@ -109,9 +109,10 @@ def test_the_readme_shows_the_help_as_it_is() -> None:
 
 
 FILTER = """
-import os, sys
+import logging, os, sys
 from vasari.native import filtered_stderr
 with filtered_stderr():
+    logging.getLogger("matplotlib.font_manager").warning("building the font cache")
     os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n")
     os.write(2, b"W0000 00:00:1700000000.000000 1 graph.cc:1] chatter\\n")
     os.write(2, b"E0000 00:00:1700000000.000000 1 graph.cc:1] native error\\n")

@@ -11,7 +11,7 @@ from conftest import RATE, syllables, write_wav
 from PIL import Image
 
 from vasari.cli import run
-from vasari.generate import command
+from vasari.generate import progress
 from vasari.generate.synthesis import MAX_TEXT
 from vasari.provenance.credentials import Credential
 
@@ -57,19 +57,6 @@ def test_json_is_one_object(
     }  # fmt: skip
 
 
-def test_progress_is_a_line_now_and_then(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = iter([100.0, 101.0, 105.0, 106.0, 110.5])
-    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
-    with command._progress() as progress:
-        for done in (1, 21, 101, 121, 211):
-            progress(done, 500)
-    assert capsys.readouterr().err == (
-        "101/500 frames, 20.0 frames/s, 20 s left\n211/500 frames, 20.0 frames/s, 14 s left\n"
-    )
-
-
 def test_ctrl_c_leaves_nothing(
     portrait_file: Path,
     speech_file: Path,
@@ -81,7 +68,7 @@ def test_ctrl_c_leaves_nothing(
         if done == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_progress", lambda: contextlib.nullcontext(interrupt))
+    monkeypatch.setattr(progress, "reporting", lambda: contextlib.nullcontext(interrupt))
     assert generate(portrait_file, speech_file, tmp_path / "out.mp4") == 130
     assert "vasari: interrupted" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -233,6 +220,7 @@ def test_bad_speech(
         (["--size", "300"], "'300' is not one of '256', '512', '1024'"),
         (["--face", "2"], "no face 2"),
         (["--text", "both"], "either as --speech FILE or as --text TEXT"),
+        (["--voice", "f3"], "--language and --voice say how --text is spoken"),
         (["--credential", "missing.pem", "missing.pem"], r"missing\.pem"),
         (["--nonsense"], "--nonsense"),
     ],

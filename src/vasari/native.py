@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import signal
@@ -14,8 +15,7 @@ from vasari.errors import VasariError
 # MediaPipe and TensorFlow Lite report their normal working on stderr, whatever the log level in
 # the environment. Lines of severity error (E0000 …) and fatal (F0000 …) are not in this pattern.
 CHATTER = re.compile(
-    rb"^(INFO: |WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:"
-    rb"|Matplotlib is building the font cache)"
+    rb"^(INFO: |WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:)"
 )
 
 # Shared libraries that OpenCV's build with a window system asks for, and their Debian packages.
@@ -48,6 +48,8 @@ def filtered_stderr() -> Iterator[None]:
     The filter is a child process, so that the last words of a crash still come through. Python's
     own sys.stderr goes to the terminal directly.
     """
+    # MediaPipe loads Matplotlib, which tells of the cache that it builds when first used.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     sys.stderr.flush()
     terminal = os.dup(2)
     reader, writer = os.pipe()

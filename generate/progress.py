@@ -1,0 +1,66 @@
+"""How far the work is: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from vasari.generate.pipeline import Progress
+
+REPORT_INTERVAL = 5.0  # seconds between plain lines
+
+
+@contextlib.contextmanager
+def reporting() -> Iterator[Progress]:
+    """Show progress on stderr while the context is open."""
+    if sys.stderr.isatty():
+        with _bar(Console(stderr=True)) as show:
+            yield show
+    else:
+        yield _Lines()
+
+
+@contextlib.contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    """A bar that goes away when the work is done."""
+    columns = (MofNCompleteColumn(), BarColumn(), _Speed(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("frames", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _Speed(ProgressColumn):
+    """Frames per second, once there are any."""
+
+    def render(self, task: Task) -> Text:
+        """Draw the column."""
+        speed = task.finished_speed or task.speed
+        return Text("reading" if speed is None else f"{speed:.1f} frames/s")
+
+
+class _Lines:
+    """Progress as plain lines."""
+
+    def __init__(self) -> None:
+        self._started: float | None = None  # when the first frame was done
+        self._reported = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._started is None:
+            self._started = self._reported = now
+        elif now - self._reported >= REPORT_INTERVAL:
+            self._reported = now
+            speed = (done - 1) / (now - self._started)
+            left = (total - done) / speed
+            click.echo(f"{done}/{total} frames, {speed:.1f} frames/s, {left:.0f} s left", err=True)
