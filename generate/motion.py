@@ -140,7 +140,8 @@ class Motion:
             MotionError: the file is missing or is no such archive.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # Opened here: np.load forgets to close a damaged archive.
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return cls(float(archive["fps"]), *(archive[name] for name in TRACKS))
         except OSError as error:
             raise MotionError(f"cannot read {path}: {error.strerror or error}") from None
