@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from vasari.generate.blendshapes import jaw_drop
 from vasari.generate.dentition import Drawing, Palette, draw_lower, draw_upper, palette
+from vasari.generate.inpaint import fill
 from vasari.generate.patch import Window, fit_affine, outline, paint, soften, stroke
 from vasari.generate.portrait import Portrait
 from vasari.generate.topology import LOWER_LIP_INNER, UPPER_LIP_INNER
@@ -32,9 +33,11 @@ SEALED, PARTED = (
 )  # pixels between the lips: below the one nothing shows, above the other all
 SEAM, SEAM_WIDTH = 0.45, 1.3  # opacity, and pixels: the line between closed lips
 PARTED_LIPS = 0.12  # cm: lips farther apart than this show what is behind
+TEETH_SHOWN = 0.4  # cm: lips farther apart than this show enough of the teeth to be used
+TEETH_GO_ON = 0.35  # cm that such teeth go on above what the portrait shows of them
 TOOTH_FRINGE = 0.12  # cm around the opening where pixels mix lip and tooth
 EDGE_SOFTNESS = 0.6  # pixels: the blur where lip and mouth meet
-SLIT_LIGHT, WIDE_ASPECT = 0.45, 0.16  # light through a slit; height to width that lets in all
+SLIT_LIGHT, WIDE_ASPECT = 0.6, 0.14  # light through a slit; height to width that lets in all
 LIP_SHADE = 0.55  # how dark it is right under the lips
 LIP_SHADE_REACH = 0.07  # of the mouth's width: how far that shade reaches inward
 TONGUE_OUT = 1.2  # cm that the tongue rises at tongueOut = 1
@@ -67,7 +70,7 @@ def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
     anchors = origin + np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
     colours = palette(portrait, teeth_shown=parted(portrait))
     density = portrait.placement.scale * DRAWING_DETAIL * size
-    return Mouth(
+    mouth = Mouth(
         colours,
         draw_upper(colours, density),
         draw_lower(colours, density),
@@ -75,12 +78,37 @@ def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
         size,
         SEAM if parted(portrait) else 0.0,
     )
+    if parted(portrait, TEETH_SHOWN):
+        return replace(mouth, upper=_own_teeth(portrait, mouth))
+    return mouth
 
 
-def parted(portrait: Portrait) -> bool:
-    """Whether a portrait's own lips stand apart, showing teeth."""
+def _own_teeth(portrait: Portrait, mouth: Mouth) -> Drawing:
+    """What a portrait shows between its lips, as a drawing fixed to the skull."""
+    import cv2
+
+    upper, _ = jaw_anchors(mouth, opening=0.0, tongue=0.0)
+    places = portrait.placement.place(upper)[:, :2]
+    warp = fit_affine(_corners(mouth.upper, mouth.size), places)
+    height, width = mouth.upper.pixels.shape[:2]
+    whole = Window(0, 0, portrait.size, portrait.size)
+    shown = outline(portrait.mesh[list(INNER_LIPS), :2], whole)
+    picture, share = (
+        cv2.warpAffine(plane, warp, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        for plane in (portrait.image, shown)
+    )
+    # A lip that rises higher than in the portrait uncovers more: what was highest goes on upward.
+    rows = max(round(TEETH_GO_ON * mouth.upper.density), 1)
+    above = cv2.dilate(share, np.ones((rows, 1), np.uint8), anchor=(0, 0))
+    colours = fill(np.asarray(picture, np.uint8), share < 0.9)
+    alpha = soften(np.asarray(above, np.float32), EDGE_SOFTNESS)
+    return Drawing(np.dstack([colours, np.rint(alpha * 255).astype(np.uint8)]), mouth.upper.density)
+
+
+def parted(portrait: Portrait, gap: float = PARTED_LIPS) -> bool:
+    """Whether a portrait's own lips stand farther apart than a gap in cm."""
     lips = portrait.mesh[list(INNER_LIPS), :2]
-    return _gap(lips) > PARTED_LIPS * portrait.placement.scale
+    return _gap(lips) > gap * portrait.placement.scale
 
 
 def without_teeth(portrait: Portrait) -> ImageArray:
@@ -180,14 +208,18 @@ def _lay(
     """Lay a drawing over the pixels of a window, where its anchors say."""
     import cv2
 
-    unit = drawing.density / size  # pixels of the drawing for one cm of the face
-    corners = drawing.origin + np.array([[0, 0], [unit, 0], [0, unit]], np.float32)
-    warp = fit_affine(corners, anchors - window.corner)
+    warp = fit_affine(_corners(drawing, size), anchors - window.corner)
     layer = cv2.warpAffine(
         drawing.pixels, warp, (window.width, window.height), flags=cv2.INTER_LINEAR
     )
     share = layer[..., 3:].astype(np.float32) / 255
     pixels += share * (layer[..., :3] - pixels)
+
+
+def _corners(drawing: Drawing, size: float) -> Float32Array:
+    """Where in a drawing its anchors lie, (3, 2) pixels: origin, 1 cm right and down."""
+    unit = drawing.density / size
+    return drawing.origin + np.array([[0, 0], [unit, 0], [0, unit]], np.float32)
 
 
 def _shade(mask: Float32Array, lips: Float32Array) -> Float32Array:
