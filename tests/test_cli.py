@@ -146,6 +146,33 @@ def test_the_last_words_of_a_crash_come_through() -> None:
     assert lines == [NATIVE_ERROR, "F0000 check failed", "from Python"]
 
 
+TERMINATED = """
+import os, signal, sys, time
+import click
+from vasari import cli
+
+@click.command()
+def act():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    finally:
+        print("cleaned up")
+
+cli.ACT = act
+cli.COMMANDS = {"act": cli.Entry("vasari.cli:ACT", "Act.")}
+sys.argv = ["vasari", "act"]
+cli.main()
+"""
+
+
+def test_a_program_that_is_terminated_cleans_up() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINATED], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "cleaned up\n", "")
+
+
 def test_a_reader_that_leaves_is_no_error() -> None:
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {sys.executable} -m vasari --help | true"],

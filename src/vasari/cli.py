@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +13,9 @@ import click
 from vasari.errors import VasariError
 from vasari.native import explain_missing_library, filtered_stderr
 
-INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program stopped by Ctrl-C
+# 128 + the signal's number, what a shell reports for a program that it stopped.
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
 
 
 class Entry(NamedTuple):
@@ -101,6 +104,8 @@ def _report(error: VasariError) -> int:
 
 def main() -> None:
     """The entry point of the `vasari` program."""
+    # An exception, unlike the signal itself, lets every stage clean up behind it.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
     with filtered_stderr():
         status = run(sys.argv[1:])
     sys.exit(status)
