@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from vasari.generate.pipeline import Result
     from vasari.generate.speech import Speech
     from vasari.provenance.credentials import Credential
+    from vasari.provenance.store import ManifestStore
 
 
 def _gaze(context: click.Context, option: click.Parameter, value: str) -> tuple[float, float]:
@@ -85,6 +87,12 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
     help="PEM files to sign with: certificate chain and private key. The password of an "
     "encrypted key is read from VASARI_KEY_PASSWORD.",
 )
+@click.option(
+    "--store",
+    metavar="URL",
+    help="Manifest store that keeps a copy of the manifest, as a database URL; your own if none "
+    "is given.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def generate(
     portrait: Path,
@@ -103,6 +111,7 @@ def generate(
     voice: str | None,
     language: str | None,
     credential: tuple[Path, Path] | None,
+    store: str | None,
     as_json: bool,
 ) -> None:
     r"""Make PORTRAIT speak: a marked and signed talking video.
@@ -129,7 +138,7 @@ def generate(
     controls = Controls(
         gaze=gaze, distance=distance, emotion=emotion, head_motion=head_motion, seed=seed
     )
-    with reporting() as progress:
+    with _store(store) as kept, reporting() as progress:
         result = make(
             portrait,
             _voice(speech, text, language, voice),
@@ -139,6 +148,7 @@ def generate(
             fps=fps,
             face=face,
             credential=_credential(credential),
+            store=kept,
             progress=progress,
         )
     _report(result, as_json)
@@ -167,6 +177,15 @@ def _credential(files: tuple[Path, Path] | None) -> Credential | None:
 
     password = os.environ.get(PASSWORD_VARIABLE)
     return Credential.load(*files, password=password.encode() if password else None)
+
+
+def _store(url: str | None) -> AbstractContextManager[ManifestStore | None]:
+    """The manifest store at a URL, if one was given."""
+    if url is None:
+        return nullcontext()
+    from vasari.provenance.store import ManifestStore
+
+    return ManifestStore.open(url)
 
 
 def _report(result: Result, as_json: bool) -> None:

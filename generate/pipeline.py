@@ -13,6 +13,7 @@ import mimetypes
 import time
 import wave
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from vasari.generate.marking import MarkedFrame
     from vasari.provenance.credentials import Credential
     from vasari.provenance.manifest import Ingredient, Parameter
+    from vasari.provenance.store import ManifestStore
 
 ImageArray = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]  # frames done, frames in all
@@ -66,6 +68,7 @@ def generate(
     fps: float = DEFAULT_FPS,
     face: int = 1,
     credential: Credential | None = None,
+    store: ManifestStore | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Make a talking video. The output appears when it is marked and signed, or not at all.
@@ -79,6 +82,8 @@ def generate(
         fps: frames per second, 24 to 60.
         face: which face of the picture, 1 for the largest, where the portrait is a file.
         credential: who signs; by default this machine's own, which is on no trust list.
+        store: keeps a copy of the manifest, by which the watermark leads back to it when the
+            file has lost its own; by default this user's.
         progress: called after each frame.
 
     Raises:
@@ -87,6 +92,7 @@ def generate(
         ProvenanceError: the output cannot be signed.
     """
     from vasari.provenance.credentials import Credential
+    from vasari.provenance.store import ManifestStore
 
     started = time.perf_counter()
     output = Path(output)
@@ -95,7 +101,10 @@ def generate(
         credential = credential or Credential.default()
         clip = _Clip.prepare(portrait, speech, controls=controls, size=size, fps=fps, face=face)
         thumbnail = clip.write(draft.video, progress)
-        clip.sign(draft, thumbnail, credential)
+        manifest = clip.sign(draft, thumbnail, credential)
+        # Before the output appears: no file may go about whose watermark leads nowhere.
+        with ManifestStore.default() if store is None else nullcontext(store) as kept:
+            kept.add(manifest)
         draft.publish()
     return clip.result(output, credential, time.perf_counter() - started)
 
@@ -201,8 +210,8 @@ class _Clip:
                     progress(self.count, total)
         return thumbnail
 
-    def sign(self, draft: Draft, thumbnail: bytes, credential: Credential) -> None:
-        """Sign the written file."""
+    def sign(self, draft: Draft, thumbnail: bytes, credential: Credential) -> bytes:
+        """Sign the written file; gives the manifest."""
         from vasari.provenance.manifest import ManifestRecord, SoftBinding, sign
         from vasari.watermark.payload import ALGORITHM
 
@@ -215,7 +224,7 @@ class _Clip:
         )
         try:
             with self.watch.stage("sign"):
-                sign(draft.video, draft.signed, record, credential)
+                return sign(draft.video, draft.signed, record, credential)
         except OutputError as error:  # the user knows the output by its own name
             raise OutputError(str(error).replace(str(draft.signed), str(draft.output))) from error
 

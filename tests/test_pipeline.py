@@ -16,6 +16,7 @@ from vasari.generate.controls import Controls
 from vasari.generate.pipeline import SILENT_WARNING, STAGES, Result, frames, generate
 from vasari.generate.portrait import Portrait
 from vasari.generate.speech import Speech
+from vasari.provenance.store import ManifestStore
 from vasari.provenance.verdict import verify
 from vasari.watermark.reading import read_video
 
@@ -74,6 +75,30 @@ def test_the_output_is_marked_and_signed(made: Result) -> None:
     assert verdict.exit_code == 0
     assert made.signer.startswith("Vasari test signer")
     assert "no trust list" in made.standing
+
+
+def test_the_manifest_is_kept_in_the_store(
+    portrait: Portrait, speech: Speech, tmp_path: Path
+) -> None:
+    with ManifestStore.open(f"sqlite:///{tmp_path / 'store.sqlite'}") as store:
+        result = generate(portrait, speech, tmp_path / "out.mp4", store=store)
+        (entry,) = store.by_identifier(int(result.watermark, 16))
+    assert entry.title == "out.mp4"
+    assert entry.manifest in result.path.read_bytes()
+
+
+def test_a_store_that_fails_keeps_the_output_back(
+    portrait: Portrait, speech: Speech, tmp_path: Path
+) -> None:
+    with ManifestStore.open(f"sqlite:///{tmp_path / 'store.sqlite'}") as store:
+        store.add = unable  # type: ignore[method-assign]
+        with pytest.raises(OutputError, match="store"):
+            generate(portrait, speech, tmp_path / "out.mp4", store=store)
+    assert [path.name for path in tmp_path.glob("*.mp4")] == []
+
+
+def unable(manifest: bytes) -> None:
+    raise OutputError("the store is full")
 
 
 def test_nothing_is_left_beside_the_output(made: Result) -> None:
