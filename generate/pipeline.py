@@ -97,14 +97,13 @@ def generate(
     started = time.perf_counter()
     output = Path(output)
     check_output(output, _files(portrait, speech))
-    with drafting(output) as draft:
+    keeping = ManifestStore.default() if store is None else nullcontext(store)
+    with drafting(output) as draft, keeping as kept:
         credential = credential or Credential.default()
         clip = _Clip.prepare(portrait, speech, controls=controls, size=size, fps=fps, face=face)
         thumbnail = clip.write(draft.video, progress)
         manifest = clip.sign(draft, thumbnail, credential)
-        # Before the output appears: no file may go about whose watermark leads nowhere.
-        with ManifestStore.default() if store is None else nullcontext(store) as kept:
-            kept.add(manifest)
+        kept.add(manifest)  # before the output appears: its watermark must not lead nowhere
         draft.publish()
     return clip.result(output, credential, time.perf_counter() - started)
 
