@@ -27,6 +27,7 @@ from vasari.generate.speech import Speech
 from vasari.generate.synthesis import speak
 from vasari.generate.video import VideoWriter
 from vasari.native import filtered_stderr
+from vasari.provenance.store import ManifestStore
 
 SENTENCE = "The quick brown fox jumps over the lazy dog while five boxing wizards look on. "
 
@@ -40,11 +41,12 @@ def main(rounds: int, sentences: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         portrait = portrait_file(folder)
-        generate(portrait, speech, folder / "out.mp4")  # compiles the kernels
+        store = ManifestStore.open(f"sqlite:///{folder / 'store.sqlite'}")
+        generate(portrait, speech, folder / "out.mp4", store=store)  # compiles the kernels
         frames = marked_frames(Portrait.open(portrait), speech)
         results, encoder = [], []
         for _ in range(rounds):
-            results.append(generate(portrait, speech, folder / "out.mp4"))
+            results.append(generate(portrait, speech, folder / "out.mp4", store=store))
             encoder.append(encoding_time(frames, speech, folder / "encoded.mp4"))
     print_tables(results, statistics.median(encoder))
 

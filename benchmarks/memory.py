@@ -20,6 +20,7 @@ import click
 from vasari.generate.pipeline import generate
 from vasari.generate.synthesis import speak
 from vasari.native import filtered_stderr
+from vasari.provenance.store import ManifestStore
 
 SENTENCE = "The quick brown fox jumps over the lazy dog while five boxing wizards look on. "
 SIZES = ["256", "512", "1024"]
@@ -74,7 +75,8 @@ def peak_memory(speech: Path, size: int) -> float:
 
     portrait = speech.with_name("portrait.png")
     Image.fromarray(skimage.data.astronaut()).save(portrait)
-    generate(portrait, speech, speech.with_name("out.mp4"), size=size)
+    with ManifestStore.open(f"sqlite:///{speech.with_name('store.sqlite')}") as store:
+        generate(portrait, speech, speech.with_name("out.mp4"), size=size, store=store)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
