@@ -8,7 +8,7 @@ from skimage.transform import resize
 from vasari.errors import VideoError, WatermarkError
 from vasari.watermark import reading
 from vasari.watermark.embedding import Embedder
-from vasari.watermark.frames import sampled_luma
+from vasari.watermark.frames import sampled_frames
 from vasari.watermark.reading import read_frames, read_video
 
 IDENTIFIER = 0xC0FFEE123456
@@ -56,7 +56,9 @@ def test_mark_is_read_from_an_encoded_video(tmp_path, shape):
 
 def test_mark_is_read_after_a_second_encoding(tmp_path):
     first = write(tmp_path / "first.mp4", marked(512, 512))
-    second = write(tmp_path / "second.mp4", (np.array(f) for f in sampled_luma(first)), crf=28)
+    second = write(
+        tmp_path / "second.mp4", (frame.luma.copy() for frame in sampled_frames(first)), crf=28
+    )
     assert read_video(second).identifier == IDENTIFIER
 
 
@@ -116,7 +118,7 @@ def test_tiny_frames_are_refused():
 
 def test_long_video_is_sampled_in_windows(tmp_path):
     path = write(tmp_path / "long.mp4", marked(96, 96, frames=500))
-    assert 48 <= len(list(sampled_luma(path))) <= 110
+    assert 48 <= len(list(sampled_frames(path))) <= 110
     assert read_video(path).identifier == IDENTIFIER
 
 

@@ -130,7 +130,8 @@ def _activity(luma: LumaArray, block: int) -> Float32Array:
                     squares += value * value
             count = np.float32((bottom - top) * (right - left))
             mean = total / count
-            activity[row, column] = math.sqrt(max(squares / count - mean * mean, 0.0))
+            variance = squares / count - mean * mean
+            activity[row, column] = math.sqrt(variance) if variance > 0 else 0
     return activity
 
 

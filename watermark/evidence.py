@@ -22,7 +22,10 @@ from vasari.watermark.tiles import (
 )
 
 POLARITY_REACH = 5  # frames over which the polarity is averaged
-WEIGHTINGS = 3  # ways to tell the polarity of the frames that are tried
+WEIGHTINGS = 4  # ways to weigh the frames that are tried
+# Where the pattern is sure to be there, the payload may still be too noisy to be read. It has to
+# fit this well on its own account, so that no marked clip is taken for another.
+WRONG_IDENTIFIER = 1e-5
 
 
 @dataclass(frozen=True)
@@ -41,24 +44,27 @@ def weigh(folded: Float32Array, pattern: Pattern) -> Evidence:
 
     The frames are summed with the polarity that the synchronisation pattern shows in each.
     """
-    found = [_decode(folded, weights, pattern) for weights in _weightings(folded, pattern)]
+    strength = smoothed(sync_strength(folded, pattern))
+    found = [_decode(folded, weights, pattern) for weights in _polarities(strength)]
+    # Where only some frames carry the mark, they should count most. The pattern itself chose such
+    # weights, so that its fit proves nothing; that of the payload does.
+    found.append(_decode(folded, strength, pattern, sync_counts=False))
     return min(found, key=lambda evidence: evidence.p_value)
 
 
-def _weightings(folded: Float32Array, pattern: Pattern) -> list[FloatArray]:
-    """Weights (T,) with which the frames may be summed, for each way to tell their polarity.
+def _polarities(strength: FloatArray) -> list[FloatArray]:
+    """Weights (T,) for each way to tell the polarity of frames from their correlations (T,).
 
     Where the host picture stays the same, the polarity shows as a change of the correlation rather
     than as its sign, and weights of zero mean make the host cancel.
     """
-    strength = _smoothed(sync_strength(folded, pattern))
     signs = np.where(strength < 0, -1.0, 1.0)
     middle = (strength.max() + strength.min()) / 2
     changes = np.where(strength < middle, -1.0, 1.0)
-    return [np.ones(len(folded)), signs, changes - changes.mean()]
+    return [np.ones(len(strength)), signs, changes - changes.mean()]
 
 
-def _smoothed(values: FloatArray) -> FloatArray:
+def smoothed(values: FloatArray) -> FloatArray:
     """The mean over the POLARITY_REACH values around each."""
     kernel = np.ones(min(POLARITY_REACH, len(values)))
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
@@ -73,21 +79,27 @@ def sync_strength(folded: Float32Array, pattern: Pattern) -> FloatArray:
     return np.tensordot(folded.astype(np.float64), template, 2)
 
 
-def _decode(folded: Float32Array, weights: FloatArray, pattern: Pattern) -> Evidence:
+def _decode(
+    folded: Float32Array, weights: FloatArray, pattern: Pattern, *, sync_counts: bool = True
+) -> Evidence:
     """Sum the frames with these weights and decode the payload."""
     chips = chips_of(whitened(np.tensordot(weights, folded, 1)))
     sync = float(np.mean(chips * pattern.sync))
     chips *= -1.0 if sync < 0 else 1.0
     energy = float(np.mean(chips**2)) or 1.0
-    # Hoeffding's bound for a sum of the chips with random signs, for both polarities.
-    sync_chance = min(1.0, 2.0 * math.exp(-0.5 * sync**2 / energy * chips.size))
+    fit = sync**2 / energy
     chips -= abs(sync) * pattern.sync
     received = np.bincount(pattern.bits.ravel(), (chips * pattern.signs).ravel()).astype(np.float64)
     decoding = decode_identifier(received)
-    chance = _polarity_choices(weights) * _product(sync_chance, decoding.p_value)
+    chance = decoding.p_value
+    if sync_counts:
+        # Hoeffding's bound for a sum of the chips with random signs, for both polarities.
+        sync_chance = min(1.0, 2.0 * math.exp(-0.5 * fit * chips.size))
+        chance = _polarity_choices(weights) * _product(sync_chance, chance)
+    chance = min(1.0, WEIGHTINGS * chance) if decoding.p_value <= WRONG_IDENTIFIER else 1.0
     errors = int(np.count_nonzero(received * decoding.signs < 0))
     polarity = weights if sync >= 0 else -weights
-    return Evidence(decoding.identifier, min(1.0, chance), decoding.signs, errors, polarity)
+    return Evidence(decoding.identifier, chance, decoding.signs, errors, polarity)
 
 
 def _polarity_choices(weights: FloatArray) -> float:
@@ -98,7 +110,7 @@ def _polarity_choices(weights: FloatArray) -> float:
     """
     changes = int(np.count_nonzero(np.diff(np.sign(weights))))
     sequences = 2 * math.comb(len(weights) - 1, changes)
-    return WEIGHTINGS * sequences * (changes + 1) * (changes + 2)
+    return float(sequences * (changes + 1) * (changes + 2))
 
 
 def _product(first: float, second: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,15 @@ MAX_PIXELS = 8192 * 8192  # of a frame: more is a decompression bomb, not a vide
 _PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
 
 
-def sampled_luma(path: str | Path) -> Iterator[LumaArray]:
-    """Luma planes (H, W) uint8 from all over a video or image, in their order, about 96.
+class TimedLuma(NamedTuple):
+    """A luma plane and when it is shown."""
+
+    seconds: float  # from the start of the video
+    luma: LumaArray  # (H, W) uint8
+
+
+def sampled_frames(path: str | Path) -> Iterator[TimedLuma]:
+    """Luma planes from all over a video or image, in their order, about 96.
 
     Raises:
         VideoError: The file is missing, is no video, or holds no frame that can be decoded.
@@ -39,7 +46,7 @@ def sampled_luma(path: str | Path) -> Iterator[LumaArray]:
             stream = _video_stream(container, path)
             for frame in _spread_frames(container, stream):
                 count += 1
-                yield luma_of(frame)
+                yield TimedLuma(frame.time or 0.0, luma_of(frame))
     except (av.FFmpegError, OSError, ValueError) as error:
         if count == 0:
             raise VideoError(f"{path}: not a readable video ({_reason(error)})") from error

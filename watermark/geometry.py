@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
@@ -26,11 +26,13 @@ from vasari.watermark.tiles import (
     Float32Array,
     FloatArray,
     LumaArray,
+    chips_of,
     flatten,
     fold,
     power,
     resized,
     spectrum_of,
+    whitened,
 )
 
 Complex64Array = npt.NDArray[np.complex64]
@@ -54,6 +56,7 @@ SPAN = math.log(2) / 4 + 0.01  # of log scale to each side, so that the sizes ov
 # Neighbouring candidates differ by this many pixels at opposite borders of the frame.
 STEP = 3.0
 REFINEMENTS = 2  # rounds around the best candidates, each at half the distance
+POLISHING = (1.0, 2.0, 4.0, 8.0)  # by which the steps shrink when a found geometry is polished
 BEST_PER_SIDE = 2
 HANDICAP = 4.0  # by which a sum of squared z-scores is as unlikely with one more in it
 CLEAR_SCORE = 60.0  # a score that chance does not reach
@@ -103,23 +106,49 @@ class Geometry:
 
     def upright(self, frames: list[LumaArray]) -> Iterator[Float32Array]:
         """The flattened frames as they lie on whole tiles of the pattern; 0 around them."""
+        for luma in frames:
+            yield self.put_upright(flatten(resized(luma, self.side)))
+
+    def put_upright(self, flat: Float32Array) -> Float32Array:
+        """A flattened frame as it lies on whole tiles of the pattern; 0 around it."""
         import cv2
 
-        height, width = resized(frames[0], self.side).shape
+        there = self._covered(flat.shape)
+        columns, rows = np.ceil(there.max(1) - np.floor(there.min(1) / PERIOD) * PERIOD)
+        upright: Float32Array = cv2.warpAffine(
+            flat,
+            self.canvas(flat.shape),
+            (int(columns), int(rows)),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        )
+        return upright
+
+    def canvas(self, shape: tuple[int, ...]) -> FloatArray:
+        """The map (2, 3) to a frame (H, W) from the picture that `put_upright` makes of it."""
+        first = np.floor(self._covered(shape).min(1) / PERIOD) * PERIOD
+        linear = self.matrix[:, :2]
+        return np.column_stack([linear, self.matrix[:, 2] + linear @ first])
+
+    def _covered(self, shape: tuple[int, ...]) -> FloatArray:
+        """The corners (2, 4) of a frame (H, W) in pixels of the pattern."""
+        height, width = shape
         corners = np.array([[0, 0, width, width], [0, height, 0, height]], np.float64)
-        linear, offset = self.matrix[:, :2], self.matrix[:, 2]
-        there = np.linalg.inv(linear) @ (corners - offset[:, None])
-        first = np.floor(there.min(1) / PERIOD) * PERIOD
-        columns, rows = np.ceil(there.max(1) - first)
-        matrix = np.column_stack([linear, offset + linear @ first])
-        for luma in frames:
-            flat = flatten(resized(luma, self.side))
-            yield cv2.warpAffine(
-                flat,
-                matrix,
-                (int(columns), int(rows)),
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            )
+        there: FloatArray = np.linalg.inv(self.matrix[:, :2]) @ (corners - self.matrix[:, 2:])
+        return there
+
+    def polished(self, frames: list[LumaArray], weights: FloatArray, pattern: Pattern) -> Geometry:
+        """The geometry nearby at which frames, summed with weights (T,), fit the pattern best."""
+        total = np.zeros(resized(frames[0], self.side).shape, np.float32)
+        for luma, weight in zip(frames, weights, strict=True):
+            total += np.float32(weight) * flatten(resized(luma, self.side))
+        best, fit = self, _fit(self.put_upright(total), pattern)
+        for shrink in POLISHING:
+            for change in _changes(STEP / self.side / shrink, 1.0 / shrink):
+                changed = replace(best, matrix=best.matrix @ change)
+                changed_fit = _fit(changed.put_upright(total), pattern)
+                if changed_fit > fit:
+                    best, fit = changed, changed_fit
+        return best
 
 
 UPRIGHT = Geometry(SIDE, np.eye(2, 3), 0.0)
@@ -135,12 +164,34 @@ def candidates(frames: list[LumaArray], pattern: Pattern) -> Iterator[Geometry]:
     yield from sorted(unclear, key=lambda geometry: -geometry.score)[:BEST_OVERALL]
 
 
+def _fit(upright: Float32Array, pattern: Pattern) -> float:
+    """How well a sum of frames fits the synchronisation pattern: the cosine, without its sign."""
+    chips = chips_of(whitened(fold(upright)))
+    return abs(float(np.sum(chips * pattern.sync))) / (float(np.linalg.norm(chips)) + 1e-20)
+
+
+def _changes(step: float, shift: float) -> list[FloatArray]:
+    """Small changes (3, 3) of a geometry, one thing at a time, to both sides."""
+    ways: list[FloatArray] = []
+    for way in (0, 1):
+        for sign in (-1, 1):
+            moved = np.eye(3)
+            moved[way, 2] = sign * shift
+            first, second = (sign * step, 0.0) if way == 0 else (0.0, sign * step)
+            turned, formed = np.eye(3), np.eye(3)
+            turned[:2, :2] = _map(first, second, 0.0)
+            formed[:2, :2] = _map(0.0, 0.0, first, second)
+            ways += [moved, turned, formed]
+    return ways
+
+
 @lru_cache(maxsize=1)
 def tried() -> int:
     """How many places are compared in a search: geometries, mirror images, positions."""
     refined = BEST_PER_SIDE * REFINEMENTS * len(_neighbours(1.0))
     maps = sum(len(_maps(side)) + refined for side in SIDES)
-    return maps * 2 * GRID * GRID
+    polished = len(SIDES) * BEST_PER_SIDE * len(POLISHING) * len(_changes(1.0, 1.0))
+    return maps * 2 * GRID * GRID + polished
 
 
 @dataclass(frozen=True)

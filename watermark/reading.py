@@ -17,15 +17,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from vasari.errors import WatermarkError
 from vasari.watermark.evidence import weigh
-from vasari.watermark.frames import LumaArray, sampled_luma
+from vasari.watermark.frames import TimedLuma, sampled_frames
 from vasari.watermark.geometry import UPRIGHT, Geometry, candidates, tried
+from vasari.watermark.locating import Interval, Region, intervals, polarities, region
 from vasari.watermark.pattern import Pattern
 from vasari.watermark.payload import PUBLIC_KEY
-from vasari.watermark.tiles import SIDE, flatten, fold, resized
+from vasari.watermark.tiles import SIDE, LumaArray, resized
 
 # A clip counts as marked if chance alone gives such a fit in fewer than one of 10^9 unmarked clips.
 SIGNIFICANCE = 1e-9
@@ -41,9 +40,11 @@ class Reading:
 
     identifier: int  # 48 bits
     p_value: float  # bound on the chance of such a reading in a clip without the watermark
-    frames: int  # frames from which it was read
+    frames: int  # frames that were looked at
     bit_errors: int  # of the 127 coded bits, how many were received wrong
     geometry: Geometry  # how the marked picture lies in the frame
+    region: Region  # where in the frame the mark is seen
+    intervals: tuple[Interval, ...]  # when it is seen, as far as frames were looked at
 
 
 def read_video(
@@ -54,56 +55,97 @@ def read_video(
     Args:
         path: Anything that PyAV can decode.
         key: The key with which it was embedded.
-        transformed: Look also for a picture that was cropped, rotated by up to 15 degrees,
+        transformed: Look also for a picture that was cropped, rotated by up to 16 degrees,
             mirrored, stretched or set into a larger one. It takes seconds.
 
     Raises:
         VideoError: The file is missing, is no video, or holds no frame that can be decoded.
     """
-    return read_frames(sampled_luma(path), key=key, transformed=transformed)
+    return _read(sampled_frames(path), key, transformed)
 
 
 def read_frames(
-    frames: Iterable[LumaArray], *, key: bytes = PUBLIC_KEY, transformed: bool = True
+    frames: Iterable[LumaArray],
+    *,
+    key: bytes = PUBLIC_KEY,
+    transformed: bool = True,
+    fps: float = 25.0,
 ) -> Reading | None:
     """Read the watermark of luma planes (H, W) uint8 in their order, or None if there is none.
+
+    Args:
+        frames: All of the same size.
+        key: The key with which it was embedded.
+        transformed: As in `read_video`.
+        fps: Frames per second, by which intervals are told.
 
     Raises:
         WatermarkError: The planes are smaller than 32 pixels.
     """
+    timed = (TimedLuma(index / fps, luma) for index, luma in enumerate(frames))
+    return _read(timed, key, transformed)
+
+
+def _read(frames: Iterable[TimedLuma], key: bytes, transformed: bool) -> Reading | None:
+    """Read the watermark of a picture that was scaled at most, or else of one that was changed."""
     kept = _reduced(frames)
     if not kept:
         return None
     pattern = Pattern.from_key(key)
-    folded = np.stack([fold(flatten(resized(luma, SIDE))) for luma in kept])
-    evidence = weigh(folded, pattern)
-    if evidence.p_value <= SIGNIFICANCE / 2:  # the other half is for the search
-        p_value = 2 * evidence.p_value
-        return Reading(evidence.identifier, p_value, len(kept), evidence.bit_errors, UPRIGHT)
-    return _searched(kept, pattern) if transformed else None
+    # Half of the significance is for the upright picture, half for all geometries of the search.
+    reading = _weighed(kept, UPRIGHT, pattern, 2.0)
+    if reading is None and transformed:
+        return _searched(kept, pattern)
+    return reading
 
 
-def _searched(frames: list[LumaArray], pattern: Pattern) -> Reading | None:
+def _searched(frames: list[TimedLuma], pattern: Pattern) -> Reading | None:
     """Read the watermark of a picture that was transformed."""
-    for geometry in candidates(frames, pattern):
-        evidence = weigh(geometry.folded(frames), pattern)
-        p_value = min(1.0, 2 * tried() * evidence.p_value)
-        if p_value <= SIGNIFICANCE:
-            return Reading(evidence.identifier, p_value, len(frames), evidence.bit_errors, geometry)
+    lumas = [frame.luma for frame in frames]
+    for candidate in candidates(lumas, pattern):
+        weights = weigh(candidate.folded(lumas), pattern).weights
+        geometry = candidate.polished(lumas, weights, pattern)
+        reading = _weighed(frames, geometry, pattern, 2.0 * tried())
+        if reading is not None:
+            return reading
     return None
 
 
-def _reduced(frames: Iterable[LumaArray]) -> list[LumaArray]:
+def _weighed(
+    frames: list[TimedLuma], geometry: Geometry, pattern: Pattern, trials: float
+) -> Reading | None:
+    """Read the watermark of frames with one of a number of geometries that are tried."""
+    lumas = [frame.luma for frame in frames]
+    folded = geometry.folded(lumas)
+    evidence = weigh(folded, pattern)
+    p_value = min(1.0, trials * evidence.p_value)
+    if p_value > SIGNIFICANCE:
+        return None
+    tile = pattern.tile(evidence.signs)
+    weights = polarities(folded, tile)
+    return Reading(
+        evidence.identifier,
+        p_value,
+        len(frames),
+        evidence.bit_errors,
+        geometry,
+        region(lumas, weights, geometry, tile),
+        intervals([frame.seconds for frame in frames], weights != 0),
+    )
+
+
+def _reduced(frames: Iterable[TimedLuma]) -> list[TimedLuma]:
     """Copies of the frames at the size of the search: all, or every 2nd, 4th or 8th of them."""
-    kept: list[LumaArray] = []
+    kept: list[TimedLuma] = []
     step = 1
-    for index, luma in enumerate(frames):
+    for index, (seconds, luma) in enumerate(frames):
         if min(luma.shape) < MIN_SIDE:
             height, width = luma.shape
             raise WatermarkError(f"frames of {width}x{height} pixels: {MIN_SIDE} are the least")
         if index % step:
             continue
-        kept.append(resized(luma, SEARCH_SIDE) if min(luma.shape) > SEARCH_SIDE else luma.copy())
+        large = min(luma.shape) > SEARCH_SIDE
+        kept.append(TimedLuma(seconds, resized(luma, SEARCH_SIDE) if large else luma.copy()))
         if len(kept) > MAX_FRAMES:
             kept, step = kept[::2], step * 2
     return kept

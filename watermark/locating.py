@@ -1,0 +1,118 @@
+"""When in a clip and where in its frames a watermark that was read can be seen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.watermark.evidence import smoothed
+from vasari.watermark.geometry import Geometry
+from vasari.watermark.pattern import band
+from vasari.watermark.tiles import (
+    CHIP,
+    PERIOD,
+    SPECTRUM_REACH,
+    Float32Array,
+    FloatArray,
+    LumaArray,
+    flatten,
+    power,
+    resized,
+    spectrum_of,
+)
+
+SEEN = 3.0  # z-score of the known pattern, averaged over five frames, in a frame that carries it
+BLOCK = 12 * CHIP  # pixels; blocks in which the pattern is looked for
+SEEN_IN_BLOCK = 2.0  # z-score, averaged over a block and its neighbours
+
+
+class Interval(NamedTuple):
+    """A stretch of a clip."""
+
+    start: float  # seconds
+    end: float  # seconds
+
+
+class Region(NamedTuple):
+    """A rectangle of the frame, in shares of its width and height: 0 is left or top."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def polarities(folded: Float32Array, tile: FloatArray) -> FloatArray:
+    """For each frame (T,) +1 or -1, the polarity of its mark, or 0 if it carries none.
+
+    Args:
+        folded: The frames folded to tiles, (T, 96, 96).
+        tile: The chips (48, 48) that were read.
+    """
+    scores = _scores(folded, tile)
+    signs = np.where(smoothed(scores) < 0, -1.0, 1.0)
+    return np.where(smoothed(scores * signs) > SEEN, signs, 0.0)
+
+
+def _scores(folded: Float32Array, tile: FloatArray) -> FloatArray:
+    """The z-scores (T,) of a tile in folded frames, against the same tile in all other places."""
+    spectra = np.fft.fft2(folded)
+    mean = np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0)).astype(np.complex128)
+    template = np.conj(spectrum_of(tile)) * band(PERIOD) / power(mean, (SPECTRUM_REACH,) * 2)
+    correlations = np.real(np.fft.ifft2(spectra * template))
+    scores: FloatArray = correlations[:, 0, 0] / (correlations[:, 8:-8, 8:-8].std((1, 2)) + 1e-12)
+    return scores
+
+
+def intervals(times: list[float], marked: npt.NDArray[np.bool_]) -> tuple[Interval, ...]:
+    """The stretches in which frames shown at ``times`` (seconds) are marked (T,)."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    ends = [*times[1:], times[-1] + step]
+    found: list[Interval] = []
+    for start, end, seen in zip(times, ends, marked, strict=True):
+        if not seen:
+            continue
+        if found and found[-1].end == start:
+            found[-1] = Interval(found[-1].start, end)
+        else:
+            found.append(Interval(start, end))
+    return tuple(found)
+
+
+def region(
+    frames: list[LumaArray], weights: FloatArray, geometry: Geometry, tile: FloatArray
+) -> Region:
+    """The part of the frame that carries the tile (48, 48); all of it if that cannot be told."""
+    import cv2
+
+    height, width = resized(frames[0], geometry.side).shape
+    total = np.zeros((height, width), np.float32)
+    for luma, weight in zip(frames, weights, strict=True):
+        total += np.float32(weight) * flatten(resized(luma, geometry.side))
+    seen = (_block_scores(geometry.put_upright(total), tile) > SEEN_IN_BLOCK).astype(np.uint8)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(seen, connectivity=4)
+    if len(boxes) < 2:
+        return Region(0.0, 0.0, 1.0, 1.0)
+    left, top, across, down = BLOCK * boxes[1 + int(np.argmax(boxes[1:, cv2.CC_STAT_AREA]))][:4]
+    corners = np.array([[left, left + across] * 2, [top] * 2 + [top + down] * 2], np.float64)
+    placed = geometry.canvas((height, width)) @ np.vstack([corners, np.ones(4)])
+    shares = np.clip(placed / [[width], [height]], 0, 1)
+    return Region(*(float(share) for share in (*shares.min(1), *shares.max(1))))
+
+
+def _block_scores(upright: Float32Array, tile: FloatArray) -> FloatArray:
+    """How well each block of an upright picture fits the tile: z-scores, averaged over 3 x 3."""
+    import cv2
+
+    wanted = np.real(np.fft.ifft2(spectrum_of(tile) * band(PERIOD)))
+    rows, columns = -(-upright.shape[0] // BLOCK), -(-upright.shape[1] // BLOCK)
+    padded = np.zeros((rows * BLOCK, columns * BLOCK))
+    padded[: upright.shape[0], : upright.shape[1]] = upright
+    repeats = (-(-padded.shape[0] // PERIOD), -(-padded.shape[1] // PERIOD))
+    product = padded * np.tile(wanted, repeats)[: padded.shape[0], : padded.shape[1]]
+    blocks = product.reshape(rows, BLOCK, columns, BLOCK)
+    scores = blocks.sum((1, 3)) / (np.sqrt((blocks**2).sum((1, 3))) + 1e-9)
+    averaged: FloatArray = cv2.blur(scores, (3, 3), borderType=cv2.BORDER_REPLICATE)
+    return averaged
