@@ -32,6 +32,14 @@ def test_no_folder_of_python_files_is_left_out() -> None:
     assert tops - NOT_INSTALLED <= {folder.name for folder in FOLDERS.values()}
 
 
+def test_lint_checks_every_folder() -> None:
+    (line,) = (
+        line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("FOLDERS")
+    )
+    checked = {"vasari", *(f"vasari.{folder}" for folder in line.partition(":=")[2].split())}
+    assert checked == set(FOLDERS)
+
+
 def test_packages_are_flat() -> None:
     for folder in FOLDERS.values():
         nested = {path.parent for path in folder.rglob("*.py")} - {folder}
