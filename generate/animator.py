@@ -10,6 +10,7 @@ Example:
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -28,7 +29,7 @@ from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
 from vasari.generate.noise import smooth_noise
 from vasari.generate.prosody import Prosody, read_prosody
 from vasari.generate.spectrum import FLOOR_DB, FRAME_RATE, band_matrix, decibels, power_spectra
-from vasari.generate.speech import SPEECH_BAND, Speech
+from vasari.generate.speech import SPEECH_BAND, Level, Speech
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -71,23 +72,36 @@ def frame_total(duration: float, fps: float) -> int:
 
 def _animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]:
     """Make the motion chunk by chunk."""
-    actor = _Actor(controls)
+    actor = Actor(controls)
     total = frame_total(speech.duration, fps)
     begin = 0
     for number, (levels, last) in enumerate(_windows(_band_levels(speech))):
         end = total if last else min(total, math.ceil(round((number + 1) * CHUNK * fps, 6)))
         times = np.arange(begin, end) / fps
         if begin < end:
-            mouth, melody = _sample(levels, times - number * CHUNK + CONTEXT, speech)
+            mouth, melody = read_levels(levels, times - number * CHUNK + CONTEXT, speech.level)
             yield Motion(fps, *actor.act(times, mouth, melody))
         begin = end
 
 
 def _band_levels(speech: Speech) -> Iterator[Float32Array]:
-    """Levels in dB of the articulation's bands and, last, of the whole band of speech."""
-    matrix = band_matrix([*articulation.BANDS, SPEECH_BAND])
+    """The levels of a whole speech."""
     for spectra in power_spectra(speech.blocks(seconds=CHUNK)):
-        yield decibels(spectra @ matrix)
+        yield band_levels(spectra)
+
+
+def band_levels(spectra: Float32Array) -> Float32Array:
+    """What the motion is read from: a row for each of (n, bins) power spectra.
+
+    Returns:
+        (n, bands) dB: the articulation's bands and, last, the whole band of speech.
+    """
+    return decibels(spectra @ _level_matrix())
+
+
+@functools.cache
+def _level_matrix() -> Float32Array:
+    return band_matrix([*articulation.BANDS, SPEECH_BAND])
 
 
 def _windows(parts: Iterable[Float32Array]) -> Iterator[tuple[Float32Array, bool]]:
@@ -112,11 +126,10 @@ def _windows(parts: Iterable[Float32Array]) -> Iterator[tuple[Float32Array, bool
     yield np.concatenate([pending, tail])[:width], True
 
 
-def _sample(
-    levels: Float32Array, times: Float64Array, speech: Speech
+def read_levels(
+    levels: Float32Array, times: Float64Array, level: Level
 ) -> tuple[Articulation, Prosody]:
-    """Mouth and melody of a window at times in seconds from its start."""
-    level = speech.level
+    """Mouth and melody of a window of `band_levels` at times in seconds from its start."""
     mouth = articulate(levels[:, :-1], level.reference, level.noise)
     melody = read_prosody(levels[:, -1], level.reference, level.noise)
     positions = times * FRAME_RATE
@@ -131,11 +144,15 @@ def _sample(
     )
 
 
-class _Actor:
-    """Everything that moves. The eyes carry their state from one chunk to the next."""
+class Actor:
+    """Everything that moves. The eyes carry their state from one call to the next.
+
+    Args:
+        controls: the user's wishes. Set `controls` to change them; seed and blink rate stay.
+    """
 
     def __init__(self, controls: Controls) -> None:
-        self._controls = controls
+        self.controls = controls
         self._fixations = Fixations(controls.seed)
         self._blinks = Blinks(controls.blink_rate, controls.seed, self._fixations)
 
@@ -143,7 +160,7 @@ class _Actor:
         self, times: Float64Array, mouth: Articulation, melody: Prosody
     ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
         """The tracks of a `Motion` at rising times, one per state of mouth and melody."""
-        controls = self._controls
+        controls = self.controls
         alive = _ease(times / EASE_IN)[:, None]
         rotation, translation = move_head(times, melody, controls.seed)
         rotation *= controls.head_motion * alive

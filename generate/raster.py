@@ -21,7 +21,7 @@ def _narrow(slope, start, first, last):  # type: ignore[no-untyped-def]
 
 
 # Without fastmath: depth holds infinities, and the tests above need exact comparisons.
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
     faces, targets, sources, map_x, map_y, depth
 ):
@@ -75,7 +75,7 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has 
                     map_y[y, x] = v + gv * x
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def composite(layer, background, frame):  # type: ignore[no-untyped-def]
     """Lay an RGBA layer, (H, W, 4) uint8, over a background into a frame, (H, W, 3) uint8."""
     height, width = frame.shape[:2]
@@ -92,7 +92,7 @@ def composite(layer, background, frame):  # type: ignore[no-untyped-def]
                     frame[y, x, c] = (over + under + 127) // 255
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def blend(frame, left, top, patch, mask):  # type: ignore[no-untyped-def]
     """Blend a patch, (h, w, 3) float32 or uint8, into a frame at (left, top).
 

@@ -388,10 +388,10 @@ def _scan(frames: Iterator[av.AudioFrame], path: Path | None) -> Speech:
     for spectra in power_spectra(_rechunk(_resample(tally), RATE)):
         levels = decibels(spectra @ band)
         histogram += np.histogram(levels, HISTOGRAM_EDGES)[0]
-    return Speech(float(tally.duration), tally.rate, tally.layout, _level(histogram), path)
+    return Speech(float(tally.duration), tally.rate, tally.layout, level_of(histogram), path)
 
 
-def _level(histogram: npt.NDArray[np.int64]) -> Level:
+def level_of(histogram: npt.NDArray[np.int64]) -> Level:
     """Noise and speech level from how many spectra had each level.
 
     The share of speech in a recording is unknown (an hour may hold one sentence), so the loud
