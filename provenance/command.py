@@ -14,6 +14,7 @@ from vasari.provenance.folders import store_path
 
 if TYPE_CHECKING:
     from vasari.provenance.store import ManifestStore
+    from vasari.provenance.verdict import Verdict
 
 
 @click.command()
@@ -71,20 +72,28 @@ def verify(
     from vasari.provenance.presentation import show
     from vasari.provenance.trust import trusted_roots
     from vasari.provenance.verdict import load_trust_anchors
-    from vasari.provenance.verdict import verify as judge
+    from vasari.provenance.worker import isolated
 
     anchors = trusted_roots() + (load_trust_anchors(trust) if trust else b"")
+    verdict = isolated(file, _examine, file, anchors, store, report)
+    if as_json:
+        click.echo(json.dumps(verdict.to_dict(), indent=2))
+    else:
+        show(verdict, Console(highlight=False, markup=False, emoji=False))
+    context.exit(verdict.exit_code)
+
+
+def _examine(file: Path, anchors: bytes, store: str | None, report: Path | None) -> Verdict:
+    """Everything that reads the stranger's file."""
+    from vasari.provenance.verdict import verify as judge
+
     with _opened_store(store) as opened:
         verdict = judge(file, trust_anchors=anchors, store=opened)
         if report is not None:
             from vasari.provenance.report import write_report
 
             write_report(verdict, report, opened)
-    if as_json:
-        click.echo(json.dumps(verdict.to_dict(), indent=2))
-    else:
-        show(verdict, Console(highlight=False, markup=False, emoji=False))
-    context.exit(verdict.exit_code)
+    return verdict
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from test_manifest import BINDING, write_video
 
 from vasari.cli import run
 from vasari.errors import OutputError
+from vasari.provenance import worker
 from vasari.provenance.credentials import Credential
 from vasari.provenance.manifest import Ingredient, ManifestRecord, sign
 from vasari.provenance.pictures import EDGE, key_frames, thumbnails
@@ -67,6 +68,8 @@ def in_frames(monkeypatch):
         monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
 
     carries(None)
+    # In this process, where the stand-in is.
+    monkeypatch.setattr(worker, "isolated", lambda path, function, *given: function(*given))
     return carries
 
 

@@ -17,6 +17,7 @@ from test_manifest import BINDING, write_video
 
 from vasari.cli import run
 from vasari.errors import InputError, OutputError, ProvenanceError
+from vasari.provenance import worker
 from vasari.provenance.credentials import Credential
 from vasari.provenance.folders import store_path
 from vasari.provenance.manifest import Ingredient, ManifestRecord, SoftBinding, sign
@@ -176,6 +177,7 @@ def test_nothing_that_was_added_is_lost_in_a_crash(manifest_of):
 def stripped(video, monkeypatch) -> Path:
     found = SimpleNamespace(identifier=BINDING.identifier, p_value=1e-30)
     monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
+    monkeypatch.setattr(worker, "isolated", lambda path, function, *given: function(*given))
     return video
 
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from test_manifest import BINDING, write_video
 
 from vasari.cli import run
+from vasari.provenance import worker
 from vasari.provenance.command import verify
 from vasari.provenance.credentials import Credential
 from vasari.provenance.manifest import Ingredient, ManifestRecord, sign
@@ -42,6 +43,8 @@ def in_frames(monkeypatch):
         monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
 
     carries(None)
+    # In this process, where the stand-in is.
+    monkeypatch.setattr(worker, "isolated", lambda path, function, *given: function(*given))
     return carries
 
 

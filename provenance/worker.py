@@ -1,0 +1,96 @@
+"""A process of its own for reading strangers' files: what crashes there crashes nothing else.
+
+Manifests and video are parsed by native code. A file made to break it ends a worker, and is
+reported as what it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from vasari.errors import InputError, VasariError
+
+Parameters = ParamSpec("Parameters")
+Outcome = TypeVar("Outcome")
+
+# An honest file takes a second or two: its bytes are hashed once and a few frames are decoded.
+BASE_SECONDS = 60.0
+BYTES_PER_SECOND = 20 << 20  # a slow disk
+# Of address space, most of which is reserved by libraries and never used.
+MAX_MEMORY = 8 << 30  # bytes
+
+
+def isolated(
+    path: Path,
+    function: Callable[Parameters, Outcome],
+    *arguments: Parameters.args,
+    **options: Parameters.kwargs,
+) -> Outcome:
+    """Call a function in a new process, with limits on its time and memory.
+
+    Args:
+        path: the stranger's file that it reads, for the error and the time that it may take.
+        function: importable by name; its arguments and its outcome can be pickled.
+        arguments: for the function.
+        options: for the function.
+
+    Raises:
+        InputError: the process crashed, took too long, or needed too much memory.
+        VasariError: the function raised it.
+    """
+    seconds = _seconds(path)
+    call = pickle.dumps(sys.path) + pickle.dumps((function, arguments, options))
+    try:
+        process = subprocess.run(  # noqa: S603 - this very module
+            [sys.executable, "-m", __name__],
+            input=call,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # the last words of native code help no one
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"{path} is corrupt: reading it took more than {seconds:.0f} s") from error
+    if process.returncode != 0:
+        raise InputError(f"{path} is corrupt: reading it crashed the reader")
+    outcome = pickle.loads(process.stdout)  # noqa: S301 - from our own process
+    if isinstance(outcome, VasariError):
+        raise outcome
+    return outcome  # type: ignore[no-any-return]
+
+
+def _seconds(path: Path) -> float:
+    size = 0
+    with contextlib.suppress(OSError, ValueError):
+        size = path.stat().st_size
+    return BASE_SECONDS + size / BYTES_PER_SECOND
+
+
+def _work() -> None:
+    """What the process does: read a call, make it, and write what came of it."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what native code prints is no part of the outcome
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    try:
+        sys.path = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our parent
+        function, arguments, options = pickle.load(sys.stdin.buffer)  # noqa: S301
+        outcome = function(*arguments, **options)
+    except VasariError as error:
+        outcome = error
+    except MemoryError:
+        outcome = InputError("the file is corrupt: reading it needed too much memory")
+    pickle.dump(outcome, output)
+    output.close()
+
+
+if __name__ == "__main__":
+    _work()

@@ -1,0 +1,145 @@
+"""Isolation: whatever a file does to its reader, the caller gets one line."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_manifest import BINDING, write_video
+
+from vasari.cli import run
+from vasari.errors import InputError, VasariError
+from vasari.provenance import worker
+from vasari.provenance.credentials import Credential
+from vasari.provenance.evidence import MANIFEST_STORE_UUID, Absence, Damage, Manifest, read_manifest
+from vasari.provenance.manifest import Ingredient, ManifestRecord, sign
+from vasari.provenance.media import MediaKind, media_kind
+from vasari.provenance.worker import isolated
+
+# How long and how much a mutant may take.
+MAX_SECONDS = 10.0
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang() -> None:
+    time.sleep(600)
+
+
+def devour() -> int:
+    return len(bytearray(worker.MAX_MEMORY))
+
+
+def refuse(reason: str) -> None:
+    raise InputError(reason)
+
+
+def double(number: int, *, plus: int = 0) -> int:
+    return 2 * number + plus
+
+
+def test_outcome_and_errors_come_back():
+    path = Path("x.mp4")
+    assert isolated(path, double, 4, plus=1) == 9
+    with pytest.raises(InputError, match="no such luck"):
+        isolated(path, refuse, "no such luck")
+
+
+def test_crash_hang_and_hunger_are_one_line(monkeypatch):
+    path = Path("x.mp4")
+    with pytest.raises(InputError, match=r"x\.mp4 is corrupt: reading it crashed the reader"):
+        isolated(path, crash)
+    with pytest.raises(InputError, match="needed too much memory"):
+        isolated(path, devour)
+    monkeypatch.setattr(worker, "BASE_SECONDS", 0.5)
+    with pytest.raises(InputError, match=r"x\.mp4 is corrupt: reading it took more than 0 s"):
+        isolated(path, hang)
+
+
+def test_the_command_reads_in_a_worker(tmp_path, capsys):
+    path = tmp_path / "talk.mp4"
+    unsigned = write_video(tmp_path / "unsigned.mp4")
+    sign(unsigned, path, ManifestRecord("talk.mp4", (), BINDING), Credential.default())
+    assert run(["verify", str(path)]) == 0
+    assert "no one vouches" in capsys.readouterr().out
+    assert run(["verify", str(tmp_path / "nowhere.mp4")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_program_ends(tmp_path):
+    """Its stderr passes through a process that waits for all who could still write there."""
+    path = write_video(tmp_path / "unsigned.mp4")
+    program = [sys.executable, "-c", "from vasari.cli import main; main()", "verify", str(path)]
+    outcome = subprocess.run(program, capture_output=True, timeout=200, check=False)
+    assert outcome.returncode == 3
+    assert b"No provenance found" in outcome.stdout
+    assert outcome.stderr == b""
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory) -> bytes:
+    folder = tmp_path_factory.mktemp("signed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder))
+        ingredients = (Ingredient(b"RIFF", "sound", "speech.wav", "audio/wav"),)
+        record = ManifestRecord("talk.mp4", ingredients, BINDING)
+        path = folder / "talk.mp4"
+        sign(write_video(folder / "unsigned.mp4"), path, record, Credential.default())
+    return path.read_bytes()
+
+
+def mutant(content: bytes, rng: random.Random) -> bytes:
+    """A file with a few bytes flipped, overwritten, removed, repeated or cut off."""
+    changed = bytearray(content)
+    manifest = content.index(MANIFEST_STORE_UUID)
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        near = rng.random() < 0.7  # most in the manifest, and in the boxes around it
+        at = rng.randrange(manifest - 60, manifest + 4000) if near else rng.randrange(len(content))
+        at = min(at, len(changed) - 1)
+        kind = rng.randrange(6)
+        if kind == 0:
+            changed[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            number = rng.choice((0, 1, 0x7FFFFFFF, 0xFFFFFFFF, rng.getrandbits(32)))
+            changed[at : at + 4] = struct.pack(">I", number)
+        elif kind == 2:
+            del changed[at : at + rng.choice((1, 4, 100))]
+        elif kind == 3:
+            changed[at:at] = rng.randbytes(rng.choice((1, 4, 100)))
+        elif kind == 4:
+            changed[at:at] = changed[at : at + 64]
+        else:
+            del changed[max(at, 1) :]
+    return bytes(changed)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_mutants_give_an_answer_in_time(signed, tmp_path, seed):
+    path = tmp_path / "mutant.mp4"
+    content = mutant(signed, random.Random(seed))
+    path.write_bytes(content)
+    started = time.monotonic()
+    try:
+        found = read_manifest(path)
+        kind = media_kind(path)
+    except VasariError:
+        return
+    assert time.monotonic() - started < MAX_SECONDS
+    assert isinstance(found, Manifest | Damage | Absence)
+    assert isinstance(kind, MediaKind)
+    if content == signed:
+        assert isinstance(found, Manifest)
