@@ -17,7 +17,8 @@ REFRACTORY = 0.5  # seconds without a blink after one
 DOUBLE_CHANCE = 0.08  # of a blink to be followed by another at once
 DOUBLE_DELAY = 0.38  # seconds from one start to the other
 SHIFT = 5.0  # degrees; such a shift of gaze often carries a blink
-SHIFT_CHANCE = 0.5
+SHIFT_CHANCE = 0.5  # that it does, in one who blinks USUAL_RATE times a minute or more
+USUAL_RATE = 20.0
 # Seconds. Lids close about twice as fast as they open (Caffier, Erdmann & Ullsperger 2003); shut
 # for at least a frame at 25 fps, or some blinks would be sampled half closed.
 CLOSING, SHUT, OPENING = 0.075, 0.045, 0.14
@@ -48,6 +49,7 @@ class Blinks:
         self._random = np.random.default_rng([seed, 0xB11C])
         self._fixations = fixations
         self._mean = 60 / rate * (1 + DOUBLE_CHANCE) if rate else np.inf
+        self._shift_chance = SHIFT_CHANCE * min(rate / USUAL_RATE, 1)
         self._known: list[Blink] = []
         self._next_start = self._after(0.0)
 
@@ -84,7 +86,7 @@ class Blinks:
         looks = [look for look in self._fixations.until(due) if look.start > last + REFRACTORY]
         for before, after in itertools.pairwise(looks):
             size = np.hypot(after.yaw - before.yaw, after.pitch - before.pitch)
-            if size > SHIFT and self._random.random() < SHIFT_CHANCE:
+            if size > SHIFT and self._random.random() < self._shift_chance:
                 return after.start
         return due
 
