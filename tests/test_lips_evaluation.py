@@ -1,0 +1,101 @@
+"""The evaluation of the lips: does it see a good fit, a late one, an open mouth in a pause?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from vasari.errors import VideoError
+from vasari.eval import lips
+from vasari.eval.lips import LipTrack, closed_in_bilabials, closed_in_silence, interval, match_clip
+from vasari.generate.speech import Phone, Speech
+
+RATE = 16_000
+FPS = 25.0
+
+
+@pytest.fixture
+def bursts(tmp_path, monkeypatch):
+    """A WAV of irregular bursts, and a jaw that follows them perfectly."""
+    from conftest import write_wav
+
+    steps = np.random.default_rng(0).random(60) < 0.5
+    gate = np.repeat(steps, RATE // 8)
+    gate[: RATE // 2] = gate[-RATE // 2 :] = False
+    sound = 0.3 * gate * np.sin(2 * np.pi * 500 * np.arange(len(gate)) / RATE)
+    write_wav(tmp_path / "clip.wav", sound.astype(np.float32), RATE)
+
+    def jaw(speech, fps):
+        times = np.arange(int(speech.duration * fps)) / fps
+        return 0.4 * gate[np.minimum((times * RATE).astype(int), len(gate) - 1)]
+
+    monkeypatch.setattr(lips, "_jaw", jaw)
+    return tmp_path / "clip.wav", jaw
+
+
+def test_a_perfect_fit(bursts):
+    path, jaw = bursts
+    opening = jaw(Speech.open(path), FPS)
+    match = match_clip(path, LipTrack(FPS, opening, opening))
+    assert match.r == pytest.approx(1)
+    assert match.r_speech == pytest.approx(1)
+    assert abs(match.lag) < 0.021
+
+
+@pytest.mark.parametrize("frames", [-3, 2])
+def test_the_sign_of_the_lag(bursts, frames):
+    path, jaw = bursts
+    real = np.roll(jaw(Speech.open(path), FPS), -frames)  # real lips come earlier: we are late
+    match = match_clip(path, LipTrack(FPS, real, real))
+    assert match.lag == pytest.approx(frames / FPS, abs=0.021)
+
+
+def test_frames_without_a_face_do_not_count(bursts):
+    path, jaw = bursts
+    real = jaw(Speech.open(path), FPS).astype(float)
+    real[40:60] = np.nan
+    assert match_clip(path, LipTrack(FPS, real, real)).r == pytest.approx(1)
+
+
+def test_pauses(bursts, monkeypatch):
+    path, jaw = bursts
+    speech = Speech.open(path)
+    assert closed_in_silence(speech) == 1
+    monkeypatch.setattr(lips, "_jaw", lambda speech, fps: 0.5 - jaw(speech, fps))
+    assert closed_in_silence(speech) == 0
+
+
+def test_closures_of_phones(monkeypatch):
+    opening = np.full(100, 0.3)
+    opening[20:25] = opening[53:57] = 0
+    monkeypatch.setattr(lips, "_jaw", lambda speech, fps: opening)
+    phones = (
+        Phone("m", 0.19, 0.26),  # closed
+        Phone("a", 0.26, 0.40),  # no matter
+        Phone("b", 0.40, 0.47),  # open
+        Phone("p", 0.58, 0.60),  # closed before its burst
+    )
+    speech = Speech.from_samples(np.zeros(RATE), RATE, phones=phones)
+    assert closed_in_bilabials(speech) == [True, False, True]
+
+
+def test_interval_of_a_mean():
+    values = np.random.default_rng(1).normal(3, 1, 400)
+    mean, low, high = interval(values)
+    assert mean == pytest.approx(values.mean())
+    assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.2)
+
+
+def test_no_video(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"nothing")
+    with pytest.raises(VideoError, match="cannot be read"):
+        lips.track_lips(tmp_path / "a.mp4")
+
+
+def test_the_table(monkeypatch):
+    monkeypatch.setattr(lips, "speak", lambda text, voice: text)
+    monkeypatch.setattr(lips, "closed_in_bilabials", lambda speech: [True, False])
+    result = CliRunner().invoke(lips.main, [])
+    assert result.exit_code == 0
+    assert "0.500" in result.output
