@@ -163,7 +163,7 @@ def _crowns(
     for width, tall in zip(widths, heights, strict=True):
         across = (around - start - width / 2) / (width / 2)
         along = (inward - tall / 2) / (tall / 2)
-        inside = np.clip((1.6 - np.abs(across) ** 8 - np.abs(along) ** 6) * 3, 0, 1)
+        inside = np.clip((1.9 - np.abs(across) ** 10 - np.abs(along) ** 8) * 3, 0, 1)
         here = (around >= start) & (around < start + width)
         tooth = np.maximum(tooth, inside)
         seam = np.where(here, np.abs(across) ** 10, seam)

@@ -27,16 +27,15 @@ TYPICAL_WIDTH = 5.6  # of a mouth, between the corners of the lips
 WIDTH_RANGE = (0.5, 1.2)  # of the typical width: how far teeth are fitted to a mouth
 
 DRAWING_DETAIL = 1.5  # pixels of a drawing for one of the portrait
-SEALED, PARTED = (
-    0.25,
-    1.2,
-)  # pixels between the lips: below the one nothing shows, above the other all
-SEAM, SEAM_WIDTH = 0.45, 1.3  # opacity, and pixels: the line between closed lips
+# cm between the lips: below the one nothing shows, above the other all of it.
+SEALED, PARTED = 0.015, 0.075
+SEAM, SEAM_WIDTH = 0.45, 0.08  # opacity, and cm: the line between closed lips
 PARTED_LIPS = 0.12  # cm: lips farther apart than this show what is behind
 TEETH_SHOWN = 0.4  # cm: lips farther apart than this show enough of the teeth to be used
 TEETH_GO_ON = 0.35  # cm that such teeth go on above what the portrait shows of them
+SHADOW_GLOW = 0.35  # of the tongue's colour, which the deepest shade before the teeth has
 TOOTH_FRINGE = 0.12  # cm around the opening where pixels mix lip and tooth
-EDGE_SOFTNESS = 0.6  # pixels: the blur where lip and mouth meet
+EDGE_SOFTNESS = 0.04  # cm: the blur where lip and mouth meet
 SLIT_LIGHT, WIDE_ASPECT = 0.6, 0.14  # light through a slit; height to width that lets in all
 LIP_SHADE = 0.55  # how dark it is right under the lips
 LIP_SHADE_REACH = 0.07  # of the mouth's width: how far that shade reaches inward
@@ -53,6 +52,7 @@ class Mouth:
     anchors: Float32Array  # (3, 3) cm in the face's frame: the drawings' origin, right, down
     size: float  # cm of the face for one of a drawing
     seam: float  # 0..1: how dark the line between closed lips must be drawn
+    scale: float  # pixels per cm
 
 
 def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
@@ -66,7 +66,8 @@ def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
     line = (upper[4:7] + lower[4:7]).mean(axis=0) / 2
     width = float(np.linalg.norm(upper[0] - upper[-1]))
     size = float(np.clip(width / TYPICAL_WIDTH, *WIDTH_RANGE))
-    origin = line + np.array([0, 0, TEETH_BEHIND], np.float32)
+    # Behind the lips as the viewer sees them, else a bowed head would show one row too much.
+    origin = line + TEETH_BEHIND * portrait.placement.rotation[2]
     anchors = origin + np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
     colours = palette(portrait, teeth_shown=parted(portrait))
     density = portrait.placement.scale * DRAWING_DETAIL * size
@@ -77,6 +78,7 @@ def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
         anchors.astype(np.float32),
         size,
         SEAM if parted(portrait) else 0.0,
+        portrait.placement.scale,
     )
     if parted(portrait, TEETH_SHOWN):
         return replace(mouth, upper=_own_teeth(portrait, mouth))
@@ -101,7 +103,7 @@ def _own_teeth(portrait: Portrait, mouth: Mouth) -> Drawing:
     rows = max(round(TEETH_GO_ON * mouth.upper.density), 1)
     above = cv2.dilate(share, np.ones((rows, 1), np.uint8), anchor=(0, 0))
     colours = fill(np.asarray(picture, np.uint8), share < 0.9)
-    alpha = soften(np.asarray(above, np.float32), EDGE_SOFTNESS)
+    alpha = soften(np.asarray(above, np.float32), EDGE_SOFTNESS * mouth.upper.density)
     return Drawing(np.dstack([colours, np.rint(alpha * 255).astype(np.uint8)]), mouth.upper.density)
 
 
@@ -166,17 +168,20 @@ def paint_mouth(
     window = Window.around(lips, 2, len(frame))
     if window.empty:
         return
-    open_share = min(max((_gap(lips) - SEALED) / (PARTED - SEALED), 0), 1)
+    open_share = min(max((_gap(lips) / mouth.scale - SEALED) / (PARTED - SEALED), 0), 1)
     if open_share < 1 and mouth.seam:
         _paint_seam(mouth, frame, lips, window)
     if not open_share:
         return
-    mask = soften(outline(lips, window), EDGE_SOFTNESS) * np.float32(open_share)
+    mask = soften(outline(lips, window), EDGE_SOFTNESS * mouth.scale) * np.float32(open_share)
     pixels = np.empty((window.height, window.width, 3), np.float32)
     pixels[:] = mouth.colours.dark
     _lay(pixels, mouth.lower, lower, window, mouth.size)
     _lay(pixels, mouth.upper, upper, window, mouth.size)
-    pixels *= np.float32(light * _entering_light(lips)) * _shade(mask, lips)[..., None]
+    # Shadow is not black: what little light there is has passed through lips and cheeks.
+    lit = np.float32(light * _entering_light(lips)) * _shade(mask, lips)[..., None]
+    shadow = SHADOW_GLOW * mouth.colours.tongue
+    pixels = shadow + lit * (pixels - shadow)
     paint(frame, window, pixels.astype(np.uint8), mask)
 
 
@@ -184,7 +189,7 @@ def _paint_seam(mouth: Mouth, frame: ImageArray, lips: Float32Array, window: Win
     """Draw the line on which lips meet that stand apart in the picture."""
     upper, lower = lips[: len(UPPER_LIP_INNER)], np.roll(lips[::-1], 1, axis=0)
     line = (upper + lower[: len(upper)]) / 2
-    mask = stroke(line, window, SEAM_WIDTH) * np.float32(mouth.seam)
+    mask = stroke(line, window, SEAM_WIDTH * mouth.scale) * np.float32(mouth.seam)
     pixels = np.empty((window.height, window.width, 3), np.uint8)
     pixels[:] = mouth.colours.dark.astype(np.uint8)
     paint(frame, window, pixels, mask)
