@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from vasari.provenance.verdict import Verdict
 
 
+NOT_ACCEPTED = 5  # exit code for what is intact and does not satisfy the policy
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the whole verdict as JSON.")
@@ -33,6 +36,12 @@ if TYPE_CHECKING:
     "default.",
 )
 @click.option(
+    "--policy",
+    metavar="FILE.toml",
+    type=click.Path(path_type=Path),
+    help="What the file must show to be accepted.",
+)
+@click.option(
     "--report",
     metavar="FILE.html",
     type=click.Path(path_type=Path),
@@ -46,6 +55,7 @@ def verify(
     as_json: bool,
     trust: Path | None,
     store: str | None,
+    policy: Path | None,
     report: Path | None,
 ) -> None:
     r"""Say where FILE comes from, who says so, and whether it was changed since.
@@ -62,6 +72,7 @@ def verify(
       3  no provenance found, which proves nothing
       4  broken: changed since it was signed, or the manifest was
          removed and only the watermark is left
+      5  intact, but not accepted by --policy
 
     Exit code 0 does not mean that the signer is known: anyone can sign under any name. Get the
     root certificate of the supposed maker over a channel that you trust, and pass it with --trust,
@@ -69,18 +80,22 @@ def verify(
     """
     from rich.console import Console
 
+    from vasari.provenance.policy import load_policy
     from vasari.provenance.presentation import show
     from vasari.provenance.trust import trusted_roots
     from vasari.provenance.verdict import load_trust_anchors
     from vasari.provenance.worker import isolated
 
+    asked = load_policy(policy) if policy else None
     anchors = trusted_roots() + (load_trust_anchors(trust) if trust else b"")
     verdict = isolated(file, _examine, file, anchors, store, report)
+    objections = asked.objections(verdict) if asked else ()
     if as_json:
-        click.echo(json.dumps(verdict.to_dict(), indent=2))
+        told = {**verdict.to_dict(), "objections": list(objections)} if asked else verdict.to_dict()
+        click.echo(json.dumps(told, indent=2))
     else:
-        show(verdict, Console(highlight=False, markup=False, emoji=False))
-    context.exit(verdict.exit_code)
+        show(verdict, Console(highlight=False, markup=False, emoji=False), objections)
+    context.exit(verdict.exit_code or (NOT_ACCEPTED if objections else 0))
 
 
 def _examine(file: Path, anchors: bytes, store: str | None, report: Path | None) -> Verdict:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,6 +83,7 @@ class Manifest:
     source_type: str  # URI of the digital source type, or ""
     origins: tuple[Origin, ...]
     actions: tuple[Action, ...]
+    assertions: tuple[str, ...]  # labels of its statements
     soft_bindings: tuple[tuple[str, str], ...]  # (algorithm, value)
     controls: Mapping[str, Any]  # of a talking portrait, as given to Vasari
     training: str  # whether others may train on it: allowed, notAllowed, constrained, or ""
@@ -91,6 +93,21 @@ class Manifest:
     failures: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()  # neither good nor bad
     successes: tuple[Finding, ...] = ()
+
+    @property
+    def stated_time(self) -> str:
+        """When it was made by the maker's own clock, as it was stated, or ""."""
+        return next((each.when for each in self.actions if each.when), "")
+
+    @property
+    def signed_at(self) -> datetime | None:
+        """When it was signed, by the time stamp or else as stated, if that is a time."""
+        try:
+            stamp = (self.time_stamp or self.stated_time).replace("Z", "+00:00")  # Python 3.10
+            moment = datetime.fromisoformat(stamp)
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
     @property
     def watermarks(self) -> tuple[str, ...]:
@@ -291,6 +308,7 @@ def _manifest(
         source_type=_source_type(actions),
         origins=_origins(manifests, manifest, parameters.get(DIGESTS_LABEL), depth),
         actions=tuple(_action(each) for each in actions),
+        assertions=_labels(manifest),
         soft_bindings=_soft_bindings(assertions),
         controls=_mapping(parameters.get(CONTROLS_LABEL)),
         training=_training(assertions),
@@ -309,6 +327,13 @@ def _assertions(manifest: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]
         data = assertion.get("data")
         if isinstance(data, dict):
             yield str(assertion.get("label")), data
+
+
+def _labels(manifest: dict[str, Any]) -> tuple[str, ...]:
+    """Labels of the assertions; the C2PA library lists ingredients and thumbnails elsewhere."""
+    holders = (*manifest.get("assertions", []), *manifest.get("ingredients", []))
+    labels = tuple(plain(each.get("label")) for each in holders[:MAX_LISTED])
+    return (*labels, "c2pa.thumbnail.claim") if manifest.get("thumbnail") else labels
 
 
 def _generator(manifest: dict[str, Any]) -> str:

@@ -23,14 +23,15 @@ _MARKS = {
 }
 
 
-def show(verdict: Verdict, console: Console) -> None:
-    """Print a verdict."""
+def show(verdict: Verdict, console: Console, objections: tuple[str, ...] = ()) -> None:
+    """Print a verdict, and what a policy objects to."""
     mark, style = _MARKS[verdict.state]
     console.print(Text(plain(verdict.path), style="dim"))
     console.print(Text(f"{mark} {verdict.headline}", style))
     console.print()
     console.print(_table(verdict))
     for title, lines in (
+        ("What your policy objects to", objections),
         ("What follows", verdict.follows),
         ("What does not follow", verdict.does_not_follow),
     ):

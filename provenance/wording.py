@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from vasari.provenance.evidence import Action, Manifest, Origin
@@ -81,18 +80,14 @@ def history_words(manifest: Manifest) -> str:
 
 
 def _time(manifest: Manifest) -> str:
-    if manifest.time_stamp:
-        return f"{_moment(manifest.time_stamp)}, confirmed by a time stamp"
-    stated = next((each.when for each in manifest.actions if each.when), "")
-    return f"{_moment(stated)}, by the maker's own clock" if stated else "not stated"
-
-
-def _moment(stamp: str) -> str:
-    """An ISO 8601 time for people; what is none is shown as it is."""
-    try:
-        return f"{datetime.fromisoformat(stamp.replace('Z', '+00:00')):%Y-%m-%d %H:%M %Z}"
-    except ValueError:
-        return stamp
+    stated = manifest.time_stamp or manifest.stated_time
+    if not stated:
+        return "not stated"
+    moment = manifest.signed_at
+    words = f"{moment:%Y-%m-%d %H:%M %Z}" if moment else stated
+    return f"{words}, " + (
+        "confirmed by a time stamp" if manifest.time_stamp else "by the maker's own clock"
+    )
 
 
 def _deed(action: Action) -> str:

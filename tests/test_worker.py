@@ -67,20 +67,20 @@ def test_crash_hang_and_hunger_are_one_line(monkeypatch):
         isolated(path, hang)
 
 
-def test_the_command_reads_in_a_worker(tmp_path, capsys):
-    path = tmp_path / "talk.mp4"
-    unsigned = write_video(tmp_path / "unsigned.mp4")
-    sign(unsigned, path, ManifestRecord("talk.mp4", (), BINDING), Credential.default())
+def test_the_command_reads_in_a_worker(speech_file, tmp_path, capsys):
+    path = tmp_path / "talk.wav"
+    record = ManifestRecord("talk.wav", (), BINDING, mime_type="audio/wav")
+    sign(speech_file, path, record, Credential.default())
     assert run(["verify", str(path)]) == 0
     assert "no one vouches" in capsys.readouterr().out
     assert run(["verify", str(tmp_path / "nowhere.mp4")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_program_ends(tmp_path):
+def test_the_program_ends(speech_file):
     """Its stderr passes through a process that waits for all who could still write there."""
-    path = write_video(tmp_path / "unsigned.mp4")
-    program = [sys.executable, "-c", "from vasari.cli import main; main()", "verify", str(path)]
+    main = "from vasari.cli import main; main()"
+    program = [sys.executable, "-c", main, "verify", str(speech_file)]
     outcome = subprocess.run(program, capture_output=True, timeout=200, check=False)
     assert outcome.returncode == 3
     assert b"No provenance found" in outcome.stdout
