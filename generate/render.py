@@ -41,7 +41,8 @@ ImageArray = npt.NDArray[np.uint8]
 DETAIL = 2
 CROWN = 0.06  # of the frame: how far the person goes on above it, fading
 
-PROTRUSION_SHADE = 0.6  # of the light into the mouth, kept out by lips pushed forward
+NARROW_SHADE = 0.6  # of the light into the mouth, kept out by lips drawn together ...
+NARROWEST = 0.35  # ... by this share of their width at rest
 
 _JAW_OPEN, _TONGUE_OUT = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["tongueOut"]
 
@@ -122,7 +123,7 @@ class Renderer:
             lips=sheet[list(INNER_LIPS), :2],
             upper=upper[:, :2],
             lower=lower[:, :2],
-            light=_mouth_light(pose.expression),
+            light=self._mouth_light(face),
         )
         return self._frame
 
@@ -135,6 +136,13 @@ class Renderer:
         for row in (upper, lower):
             face[np.array(row)[crossed]] = middle
         return np.asarray(face, np.float32)
+
+    def _mouth_light(self, face: Float32Array) -> float:
+        """The light, 0..1, that gets into the mouth: lips drawn together stand in its way."""
+        corners = [UPPER_LIP_INNER[0], UPPER_LIP_INNER[-1]]
+        width, rest = (float(np.ptp(points[corners, 0])) for points in (face, self._rest))
+        narrowed = (1 - width / rest) / NARROWEST
+        return 1 - NARROW_SHADE * min(max(narrowed, 0), 1)
 
     def _moved_sheet(self, face: Float32Array) -> Float32Array:
         """The sheet's points, (N, 3) pixels, with an expression, before the head moves."""
@@ -159,12 +167,6 @@ class Renderer:
             borderMode=cv2.BORDER_REPLICATE,
         )
         composite(layer, self._portrait.layers.background, self._frame)
-
-
-def _mouth_light(expression: Float32Array) -> float:
-    """The light that protruding lips let into the mouth, 0..1."""
-    shut_out = expression[ARKIT_INDEX["mouthPucker"]] + expression[ARKIT_INDEX["mouthFunnel"]]
-    return 1 - PROTRUSION_SHADE * min(float(shut_out), 1)
 
 
 def _texture(portrait: Portrait) -> ImageArray:
