@@ -1,7 +1,7 @@
-"""A first motion source: from a voice and wishes to a portrait's movement, by rule and chance.
+"""A first motion source: from a voice and wishes to a portrait's movement.
 
-The lips follow the spectrum, head and brows follow the stress, eyes and posture follow seeded
-chance shaped like people's. Nothing is learned, and no phones or words are known.
+The lips follow what a small network hears, head and brows follow the stress by a rule, eyes and
+posture follow seeded chance shaped like people's.
 
 Example:
     >>> speech = Speech.open("talk.mp3")  # doctest: +SKIP
@@ -28,8 +28,16 @@ from vasari.generate.headmotion import move_head
 from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
 from vasari.generate.noise import smooth_noise
 from vasari.generate.prosody import Prosody, read_prosody
-from vasari.generate.spectrum import FLOOR_DB, FRAME_RATE, band_matrix, decibels, power_spectra
+from vasari.generate.spectrum import (
+    FLOOR_DB,
+    FRAME_RATE,
+    band_matrix,
+    decibels,
+    mel_matrix,
+    power_spectra,
+)
 from vasari.generate.speech import SPEECH_BAND, Level, Speech
+from vasari.models.articulator import MEL_RANGE, MELS
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -94,14 +102,14 @@ def band_levels(spectra: Float32Array) -> Float32Array:
     """What the motion is read from: a row for each of (n, bins) power spectra.
 
     Returns:
-        (n, bands) dB: the articulation's bands and, last, the whole band of speech.
+        (n, MELS + 1) dB: the articulator's bands and, last, the whole band of speech.
     """
     return decibels(spectra @ _level_matrix())
 
 
 @functools.cache
 def _level_matrix() -> Float32Array:
-    return band_matrix([*articulation.BANDS, SPEECH_BAND])
+    return np.hstack([mel_matrix(MELS, *MEL_RANGE), band_matrix([SPEECH_BAND])])
 
 
 def _windows(parts: Iterable[Float32Array]) -> Iterator[tuple[Float32Array, bool]]:
@@ -130,17 +138,18 @@ def read_levels(
     levels: Float32Array, times: Float64Array, level: Level
 ) -> tuple[Articulation, Prosody]:
     """Mouth and melody of a window of `band_levels` at times in seconds from its start."""
-    mouth = articulate(levels[:, :-1], level.reference, level.noise)
     melody = read_prosody(levels[:, -1], level.reference, level.noise)
+    # The mouth needs less of the past and the future than the melody does.
+    margin = round((CONTEXT - articulation.CONTEXT) * FRAME_RATE)
+    mouth = articulate(levels[margin:-margin, :-1] - np.float32(level.reference))
     positions = times * FRAME_RATE
-    grid = np.arange(len(levels))
 
-    def at(track: Float32Array) -> Float32Array:
-        return np.interp(positions, grid, track).astype(np.float32)
+    def at(track: Float32Array, first: int) -> Float32Array:
+        return np.interp(positions, np.arange(first, first + len(track)), track).astype(np.float32)
 
     return (
-        Articulation(*(at(track) for track in vars(mouth).values())),
-        Prosody(at(melody.talk), at(melody.stress)),
+        Articulation(*(at(track, margin) for track in vars(mouth).values())),
+        Prosody(at(melody.talk, 0), at(melody.stress, 0)),
     )
 
 

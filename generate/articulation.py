@@ -1,98 +1,88 @@
-"""What the mouth does, read from the sound's spectrum by a rule.
+"""What the mouth does, heard by a small network and turned into blendshape weights.
 
-It knows loudness and the balance of bands, no phones: it opens the jaw in vowels, closes the lips
-in silence and in the hum of m, and tells rounded from spread vowels and hissing from voice. That
-is all it claims.
+The network (`vasari.models.articulator`) says how far real speakers open their lips at such a
+sound and which group of speech sounds it is. The group decides what an opening alone cannot:
+that lips meet in m, b and p, round in o and u, spread in i, and bare the teeth in s.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from vasari.generate.motion import ARKIT_INDEX, ARKIT_NAMES
+from vasari.generate.motion import ARKIT_NAMES
 from vasari.generate.spectrum import FRAME_RATE, smooth
+from vasari.models.articulator import BILABIAL, REACH, SILENCE, SOUNDS, load_articulator
 
 Float32Array = npt.NDArray[np.float32]
 
-# Hz. Nasals hum below the first; vowels fill the middle, front ones the upper half of it.
-HUM, LOW_VOWEL, HIGH_VOWEL, HISS = (
-    (150.0, 400.0), (400.0, 1200.0), (1200.0, 2800.0), (3500.0, 7500.0)
-)  # fmt: skip
-BANDS = (HUM, LOW_VOWEL, HIGH_VOWEL, HISS)
+REST = 0.12  # of the network's opening: what it gives to lips that are at rest
+EXPANSION = 1.4  # the network errs toward the mean: its openings vary less than real ones
+SURE = (0.2, 0.45)  # probability of m, b, p or silence at which lips start to, and do, close
+CLOSURE = 0.03  # seconds that a closure is widened, so that smoothing keeps it
+OPENING_SIGMA, CLOSING_SIGMA = 0.03, 0.018  # seconds; lips part slower than they meet
+SHAPE_SIGMA = 0.04  # seconds; rounding spreads over its neighbours (coarticulation)
+CONTEXT = REACH / FRAME_RATE + 0.2  # seconds of sound on each side that a frame depends on
 
-# dB re the loud level of the recording.
-VOWEL_SHUT, VOWEL_OPEN = -24.0, -3.0  # the vowel band at which the jaw starts, and ends, to open
-NOISE_MARGIN = 8.0  # dB above the noise that still counts as silence
-HUM_EXCESS = (8.0, 16.0)  # dB of the hum over the vowel band: starts, and ends, to close the lips
-HISS_EXCESS = (0.0, 12.0)  # dB of the hiss over the vowel band: starts, and ends, to be friction
-HISS_SILENCE = -30.0  # dB; weaker hiss is breath
-ROUND_TILT, SPREAD_TILT = 24.0, 6.0  # dB of low over high vowel band: o and u, e and i
-
-CLOSURE = 0.04  # seconds that a closure is widened, so that smoothing keeps it
-OPENING_SIGMA, CLOSING_SIGMA = 0.035, 0.02  # seconds; lips part slower than they meet
-SHAPE_SIGMA = 0.06  # seconds; rounding spreads over its neighbours (coarticulation)
-# The jaw's target is reached a little before the sound is heard.
-CONTEXT = 0.3  # seconds of sound on each side that a frame depends on, more than the sum of these
+# How each group of SOUNDS looks, 0..1: rounded, spread, teeth together, lower lip at the teeth.
+_LOOKS = {
+    "fvʋɸβ": (0.0, 0.1, 0.0, 1.0), "θð": (0.0, 0.1, 0.4, 0.0),  # noqa: RUF001
+    "tdnlɾɫɖʈɳɲʎɭ": (0.0, 0.1, 0.35, 0.0), "szʦʣ": (0.0, 0.35, 1.0, 0.0),
+    "ʃʒɕʑʂʐɬ": (0.55, 0.0, 0.9, 0.0), "kɡgŋqɴcɟxχɣʁ": (0.0, 0.05, 0.1, 0.0),  # noqa: RUF001
+    "rɹɻʀɽ": (0.35, 0.0, 0.0, 0.0), "wʍɥ": (1.0, 0.0, 0.0, 0.0), "j": (0.0, 0.6, 0.2, 0.0),
+    "iɪɨ": (0.0, 0.8, 0.1, 0.0), "eɛ": (0.0, 0.5, 0.0, 0.0), "aæ": (0.0, 0.2, 0.0, 0.0),  # noqa: RUF001
+    "ɔɒ": (0.45, 0.0, 0.0, 0.0), "oɤ": (0.75, 0.0, 0.0, 0.0), "uʊʉɯ": (0.9, 0.0, 0.0, 0.0),  # noqa: RUF001
+    "yøœʏ": (1.0, 0.0, 0.0, 0.0),  # noqa: RUF001
+}  # fmt: skip
+LOOKS = np.array([_LOOKS.get(letters, (0.0,) * 4) for letters in SOUNDS], np.float32)
 
 
 @dataclass(frozen=True)
 class Articulation:
     """The state of the mouth over n spectra, each (n,) float32 in 0..1."""
 
-    opening: Float32Array  # distance between the lips, 1 a shouted a
+    opening: Float32Array  # between the lips: 0 closed, 1 as wide as speakers open at most
     rounding: Float32Array  # lips drawn together and forward
     spreading: Float32Array  # corners drawn apart
-    friction: Float32Array  # teeth together, lips apart
-    pressing: Float32Array  # lips closed while there is voice: m, b, p
-
-    def __getitem__(self, spectra: slice) -> Articulation:
-        """The state over a range of spectra."""
-        return Articulation(*(getattr(self, field.name)[spectra] for field in fields(self)))
+    hissing: Float32Array  # teeth together, lips apart
+    biting: Float32Array  # lower lip at the upper teeth: f, v
+    pressing: Float32Array  # lips pressed together: m, b, p
 
 
-def articulate(bands: Float32Array, loud: float, noise: float) -> Articulation:
-    """Read the mouth's state from band levels.
+def articulate(levels: Float32Array) -> Articulation:
+    """Hear what the mouth does.
 
     Args:
-        bands: (n, 4) dB in BANDS, CONTEXT longer on each side than the frames that count.
-        loud: dB, the loud level of the recording.
-        noise: dB, the noise level of the recording.
+        levels: (n, MELS) dB re the loud level of the recording, CONTEXT longer on each side than
+            the spectra that count.
     """
-    hum, low, high, hiss = (bands - loud).T
-    vowel = np.logaddexp(low * _NEPER, high * _NEPER) / _NEPER
-    shut = max(VOWEL_SHUT, min(noise - loud + NOISE_MARGIN, VOWEL_OPEN - 12))
-    voiced = _ramp(vowel, shut, VOWEL_OPEN)
-    hummed = _ramp(hum - vowel, *HUM_EXCESS)
-    friction = _ramp(hiss - vowel, *HISS_EXCESS) * _ramp(hiss, HISS_SILENCE, HISS_SILENCE + 10)
-    opening = _move_lips(voiced * (1 - hummed))
-    sounding = smooth(_ramp(np.maximum(vowel, hum), shut, shut + 8), SHAPE_SIGMA)
-    tilt = smooth(low - high, SHAPE_SIGMA)
-    audible = smooth(voiced, SHAPE_SIGMA)
+    articulator = load_articulator()
+    chances, heard = articulator(levels)
+    spoken = 1 - _ramp(chances[:, SILENCE])
+    looks = (chances @ LOOKS).T * spoken
+    rounding, spreading, hissing, biting = (smooth(look, SHAPE_SIGMA) for look in looks)
+    # Two estimates, from the sound itself and from what it was recognised as, err differently.
+    parted = (heard + chances @ articulator.opening) / 2
+    wide = np.clip(EXPANSION * (parted - REST) / (1 - REST), 0, 1)
+    pressing = _ramp(chances[:, BILABIAL])
+    opening = _move_lips(np.asarray(wide * spoken * (1 - pressing), np.float32))
     return Articulation(
-        opening,
-        audible * _ramp(tilt, (ROUND_TILT + SPREAD_TILT) / 2, ROUND_TILT),
-        audible * _ramp(-tilt, -(ROUND_TILT + SPREAD_TILT) / 2, -SPREAD_TILT),
-        smooth(friction, CLOSING_SIGMA),
-        np.asarray(sounding * np.clip(1 - opening / 0.08, 0, 1), np.float32),
+        opening, rounding, spreading, hissing, biting, smooth(pressing, CLOSING_SIGMA)
     )
 
 
-_NEPER = np.log(10) / 10  # natural logarithm of power per dB
-
-
-def _ramp(values: Float32Array, low: float, high: float) -> Float32Array:
-    """0 up to ``low``, 1 from ``high``, straight between."""
-    return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)
+def _ramp(chance: Float32Array) -> Float32Array:
+    """From 0 to 1 while a probability becomes sure."""
+    low, high = SURE
+    return np.asarray(np.clip((chance - low) / (high - low), 0, 1), np.float32)
 
 
 def _move_lips(target: Float32Array) -> Float32Array:
     """Lips that follow a target: quick to close, slower to open, without mean delay.
 
-    A wider average of what was before holds back only where the target rises: there it is the
-    smaller one.
+    A wider average holds back where the target rises: there it is the smaller of the two.
     """
     half = round(CLOSURE * FRAME_RATE / 2)
     padded = np.pad(target, half, mode="edge")
@@ -100,29 +90,25 @@ def _move_lips(target: Float32Array) -> Float32Array:
     return np.minimum(smooth(shut, CLOSING_SIGMA), smooth(shut, OPENING_SIGMA))
 
 
-# Weights at full strength. A loud vowel opens to about a half: 1 is a shout.
-_OPENING = {
-    "jawOpen": 0.5, "mouthLowerDownLeft": 0.35, "mouthLowerDownRight": 0.35,
-    "mouthUpperUpLeft": 0.2, "mouthUpperUpRight": 0.2,
-}  # fmt: skip
-_ROUNDING = {"mouthFunnel": 0.4, "mouthPucker": 0.45}
-_SPREADING = {
-    "mouthStretchLeft": 0.35, "mouthStretchRight": 0.35, "mouthSmileLeft": 0.1,
-    "mouthSmileRight": 0.1, "mouthDimpleLeft": 0.08, "mouthDimpleRight": 0.08,
-}  # fmt: skip
-_FRICTION = {
-    "jawOpen": 0.03, "mouthLowerDownLeft": 0.25, "mouthLowerDownRight": 0.25,
-    "mouthUpperUpLeft": 0.15, "mouthUpperUpRight": 0.15, "mouthStretchLeft": 0.12,
-    "mouthStretchRight": 0.12, "mouthShrugUpper": 0.08,
-}  # fmt: skip
-_PRESSING = {
-    "mouthPressLeft": 0.25, "mouthPressRight": 0.25, "mouthRollLower": 0.15, "mouthRollUpper": 0.1,
-}  # fmt: skip
-SHAPES = tuple(
-    np.array([weights.get(name, 0) for name in ARKIT_NAMES], np.float32)
-    for weights in (_OPENING, _ROUNDING, _SPREADING, _FRICTION, _PRESSING)
+def _both(**weights: float) -> dict[str, float]:
+    """The same weights for the left and the right of a shape."""
+    return {f"{name}{side}": value for name, value in weights.items() for side in ("Left", "Right")}
+
+
+# Weights at full strength. A loud vowel opens the jaw to about 0.4: 1 is a shout.
+_OPENING = _both(mouthLowerDown=0.35, mouthUpperUp=0.2) | {"jawOpen": 0.5}
+_ROUNDING = {"mouthFunnel": 0.4, "mouthPucker": 0.5}
+_SPREADING = _both(mouthStretch=0.35, mouthSmile=0.12, mouthDimple=0.1)
+_HISSING = _both(mouthLowerDown=0.22, mouthUpperUp=0.15, mouthStretch=0.1) | {"jawOpen": 0.03}
+_BITING = _both(mouthUpperUp=0.2) | {"mouthRollLower": 0.45, "jawOpen": 0.03}
+_PRESSING = _both(mouthPress=0.25) | {"mouthRollLower": 0.15, "mouthRollUpper": 0.1}
+SHAPES = np.array(
+    [
+        [weights.get(name, 0.0) for name in ARKIT_NAMES]
+        for weights in (_OPENING, _ROUNDING, _SPREADING, _HISSING, _BITING, _PRESSING)
+    ],
+    np.float32,
 )
-LIP_COLUMNS = [ARKIT_INDEX[name] for name in ARKIT_NAMES if name.startswith(("jaw", "mouth"))]
 
 
 def lip_weights(mouth: Articulation) -> Float32Array:
@@ -131,12 +117,13 @@ def lip_weights(mouth: Articulation) -> Float32Array:
     Returns:
         (n, 52) float32, not yet clipped to 0..1.
     """
-    apart = 1 - mouth.pressing
+    free = 1 - mouth.pressing
     states = (
-        mouth.opening * (1 - 0.4 * mouth.rounding) * (1 - 0.7 * mouth.friction),
-        mouth.rounding * (0.5 + 0.5 * np.clip(mouth.opening / 0.2, 0, 1)),
-        mouth.spreading * apart,
-        mouth.friction * apart,
+        mouth.opening * (1 - 0.3 * mouth.rounding) * (1 - 0.5 * mouth.hissing - 0.5 * mouth.biting),
+        mouth.rounding * free,
+        mouth.spreading * free,
+        mouth.hissing * free,
+        mouth.biting * free,
         mouth.pressing,
     )
-    return np.asarray(np.stack(states, axis=1) @ np.stack(SHAPES), np.float32)
+    return np.asarray(np.stack(states, axis=1) @ SHAPES, np.float32)

@@ -72,6 +72,25 @@ def band_matrix(edges: Iterable[tuple[float, float]]) -> Float32Array:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def mel_matrix(bands: int, low: float, high: float) -> Float32Array:
+    """Triangular bands, evenly spaced on O'Shaughnessy's mel scale, each with a peak of 1.
+
+    Args:
+        bands: their number.
+        low: where the first begins, in Hz.
+        high: where the last ends, in Hz.
+
+    Returns:
+        (FFT_SIZE // 2 + 1, bands) float32.
+    """
+    frequency = np.fft.rfftfreq(FFT_SIZE, 1 / RATE)[:, None]
+    mels = np.linspace(np.log10(1 + low / 700), np.log10(1 + high / 700), bands + 2)
+    edges = 700 * (10**mels - 1)
+    rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequency) / (edges[2:] - edges[1:-1])
+    return np.clip(np.minimum(rising, falling), 0, None).astype(np.float32)
+
+
 def decibels(power: Float32Array) -> Float32Array:
     """Power (1 = full scale) as dB, never below FLOOR_DB."""
     floor = np.float32(10 ** (FLOOR_DB / 10))
