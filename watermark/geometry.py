@@ -127,14 +127,14 @@ class Geometry:
         """The map (2, 3) to a frame (H, W) from the picture that `put_upright` makes of it."""
         first = np.floor(self._covered(shape).min(1) / PERIOD) * PERIOD
         linear = self.matrix[:, :2]
-        return np.column_stack([linear, self.matrix[:, 2] + linear @ first])
+        canvas: FloatArray = np.column_stack([linear, self.matrix[:, 2] + linear @ first])
+        return canvas
 
     def _covered(self, shape: tuple[int, ...]) -> FloatArray:
         """The corners (2, 4) of a frame (H, W) in pixels of the pattern."""
-        height, width = shape
+        height, width = shape[:2]
         corners = np.array([[0, 0, width, width], [0, height, 0, height]], np.float64)
-        there: FloatArray = np.linalg.inv(self.matrix[:, :2]) @ (corners - self.matrix[:, 2:])
-        return there
+        return np.asarray(np.linalg.solve(self.matrix[:, :2], corners - self.matrix[:, 2:]))
 
     def polished(self, frames: list[LumaArray], weights: FloatArray, pattern: Pattern) -> Geometry:
         """The geometry nearby at which frames, summed with weights (T,), fit the pattern best."""

@@ -25,7 +25,7 @@ from vasari.watermark.tiles import (
 
 SEEN = 3.0  # z-score of the known pattern, averaged over five frames, in a frame that carries it
 BLOCK = 12 * CHIP  # pixels; blocks in which the pattern is looked for
-SEEN_IN_BLOCK = 2.0  # z-score, averaged over a block and its neighbours
+SEEN_IN_BLOCK = 2.0  # z-score, of a block and averaged over it and its neighbours
 
 
 class Interval(NamedTuple):
@@ -91,8 +91,10 @@ def region(
     total = np.zeros((height, width), np.float32)
     for luma, weight in zip(frames, weights, strict=True):
         total += np.float32(weight) * flatten(resized(luma, geometry.side))
-    seen = (_block_scores(geometry.put_upright(total), tile) > SEEN_IN_BLOCK).astype(np.uint8)
-    _, _, boxes, _ = cv2.connectedComponentsWithStats(seen, connectivity=4)
+    scores = _block_scores(geometry.put_upright(total), tile)
+    around = cv2.blur(scores, (3, 3), borderType=cv2.BORDER_REPLICATE)
+    seen = (scores > SEEN_IN_BLOCK) & (around > SEEN_IN_BLOCK)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8), connectivity=4)
     if len(boxes) < 2:
         return Region(0.0, 0.0, 1.0, 1.0)
     left, top, across, down = BLOCK * boxes[1 + int(np.argmax(boxes[1:, cv2.CC_STAT_AREA]))][:4]
@@ -103,9 +105,7 @@ def region(
 
 
 def _block_scores(upright: Float32Array, tile: FloatArray) -> FloatArray:
-    """How well each block of an upright picture fits the tile: z-scores, averaged over 3 x 3."""
-    import cv2
-
+    """How well each block of an upright picture fits the tile: z-scores."""
     wanted = np.real(np.fft.ifft2(spectrum_of(tile) * band(PERIOD)))
     rows, columns = -(-upright.shape[0] // BLOCK), -(-upright.shape[1] // BLOCK)
     padded = np.zeros((rows * BLOCK, columns * BLOCK))
@@ -113,6 +113,5 @@ def _block_scores(upright: Float32Array, tile: FloatArray) -> FloatArray:
     repeats = (-(-padded.shape[0] // PERIOD), -(-padded.shape[1] // PERIOD))
     product = padded * np.tile(wanted, repeats)[: padded.shape[0], : padded.shape[1]]
     blocks = product.reshape(rows, BLOCK, columns, BLOCK)
-    scores = blocks.sum((1, 3)) / (np.sqrt((blocks**2).sum((1, 3))) + 1e-9)
-    averaged: FloatArray = cv2.blur(scores, (3, 3), borderType=cv2.BORDER_REPLICATE)
-    return averaged
+    scores: FloatArray = blocks.sum((1, 3)) / (np.sqrt((blocks**2).sum((1, 3))) + 1e-9)
+    return scores

@@ -36,6 +36,9 @@ COMMANDS = {
         "vasari.provenance.credentials_command:credentials",
         "Who signs your videos, and whose signatures you trust.",
     ),
+    "watermark": Entry(
+        "vasari.watermark.command:watermark", "Mark other videos and images; read the mark."
+    ),
     "contact-sheet": Entry(
         "vasari.eval.command:contact_sheet", "Draw frames of a video beside each other in a PNG."
     ),
