@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -55,9 +57,12 @@ def _basis(u: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array, F
 def _knots(first: int, end: int, seed: int, stream: int, channels: int) -> Float64Array:
     """Knots first <= i < end, drawn page by page so that each has one value for ever."""
     pages = range(first // PAGE, (end - 1) // PAGE + 1)
-    drawn = [
-        np.random.default_rng([seed, stream, page]).standard_normal((PAGE, channels))
-        for page in pages
-    ]
+    drawn = [_page(seed, stream, page, channels) for page in pages]
     start = first - pages[0] * PAGE
     return np.asarray(np.concatenate(drawn)[start : start + end - first], np.float64)
+
+
+@functools.lru_cache(maxsize=128)  # a live avatar reads the same few pages frame by frame
+def _page(seed: int, stream: int, page: int, channels: int) -> Float64Array:
+    """The knots of one page, (PAGE, channels)."""
+    return np.random.default_rng([seed, stream, page]).standard_normal((PAGE, channels))

@@ -204,7 +204,7 @@ class _Clip:
             for marked in self.marked_frames():
                 file.write(marked)
                 self.count += 1
-                thumbnail = thumbnail or _jpeg(marked.rgb())
+                thumbnail = thumbnail or as_jpeg(marked.rgb())
                 if progress is not None:
                     progress(self.count, total)
         return thumbnail
@@ -218,7 +218,7 @@ class _Clip:
             title=draft.output.name,
             ingredients=self.ingredients,
             watermark=SoftBinding(ALGORITHM, self.identifier),
-            controls=_parameters(self.controls),
+            controls=control_parameters(self.controls),
             thumbnail=thumbnail,
         )
         try:
@@ -256,7 +256,7 @@ def _portrait_ingredient(portrait: Portrait | Path | str) -> Ingredient:
     from vasari.provenance.manifest import Ingredient
 
     if isinstance(portrait, Portrait):
-        return Ingredient(_png(portrait.image), "portrait", "portrait.png", "image/png")
+        return Ingredient(as_png(portrait.image), "portrait", "portrait.png", "image/png")
     return _file_ingredient(Path(portrait), "portrait")
 
 
@@ -277,7 +277,7 @@ def _file_ingredient(path: Path, role: str) -> Ingredient:
     return Ingredient(path, role, path.name, mime_type)
 
 
-def _parameters(controls: Controls) -> dict[str, Parameter]:
+def control_parameters(controls: Controls) -> dict[str, Parameter]:
     """Controls as the manifest keeps them: no lists, plain names."""
     yaw, pitch = controls.gaze
     return {
@@ -292,7 +292,7 @@ def _parameters(controls: Controls) -> dict[str, Parameter]:
     }
 
 
-def _jpeg(picture: ImageArray) -> bytes:
+def as_jpeg(picture: ImageArray) -> bytes:
     """A thumbnail of a frame."""
     from PIL import Image
 
@@ -305,7 +305,7 @@ def _jpeg(picture: ImageArray) -> bytes:
     return buffer.getvalue()
 
 
-def _png(picture: ImageArray) -> bytes:
+def as_png(picture: ImageArray) -> bytes:
     """A picture as a PNG file."""
     from PIL import Image
 

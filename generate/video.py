@@ -59,7 +59,7 @@ class VideoWriter:
         )
         self._video.width = self._video.height = size
         self._video.pix_fmt = "yuv420p"
-        _tag_colours(self._video.codec_context)
+        tag_colours(self._video.codec_context)
         self._audio = self._container.add_stream(
             "aac", rate=_aac_rate(speech.rate), layout=_aac_layout(speech.layout)
         )
@@ -104,7 +104,7 @@ class VideoWriter:
             self._container.close()
 
 
-def _tag_colours(context: av.VideoCodecContext) -> None:
+def tag_colours(context: av.VideoCodecContext) -> None:
     """Say in the stream how the planes of a `MarkedFrame` were made."""
     context.colorspace = Colorspace.ITU601
     context.color_range = ColorRange.MPEG
