@@ -29,6 +29,9 @@ COMMANDS = {
     "generate": Entry(
         "vasari.generate.command:generate", "Make a talking video from a portrait and speech."
     ),
+    "track": Entry(
+        "vasari.generate.track_command:track", "Turn the faces in videos into motion files."
+    ),
     "verify": Entry(
         "vasari.provenance.command:verify", "Say what a video's provenance proves, and what not."
     ),
