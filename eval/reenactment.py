@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ ImageArray = npt.NDArray[np.uint8]
 SIZE = 512  # pixels
 MAX_FRAMES = 250  # of a clip: ten seconds
 MEASURED = 5  # every so many frames
+SETTLING = 3  # frames
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,25 @@ def _pairs(clip: Path) -> Iterator[tuple[ImageArray, ImageArray, ImageArray, tup
     first = next(frames)
     (mesh, *_) = find_faces(first)
     portrait = Portrait.framed(first, mesh)
-    renderer, tracker = Renderer(portrait), Tracker(portrait.mesh)
+    renderer = Renderer(portrait)
     kept: list[ImageArray] = []
 
     def remember() -> Iterator[ImageArray]:
-        for frame in frames:
+        # FaceMesh sees a face slightly otherwise once it follows it: let it settle on the first.
+        for frame in chain(repeat(first, SETTLING), frames):
             kept.append(frame)
             yield frame
 
+    tracker: Tracker | None = None
     for number, found in enumerate(track_meshes(remember())):
         truth = kept.pop()
         if found is None:
             continue
+        if number < SETTLING or tracker is None:
+            tracker = Tracker(found)
+            continue
         pose = tracker.pose(found)
-        if number % MEASURED == 0:
+        if (number - SETTLING) % MEASURED == 0:
             shown = renderer.frame(
                 Pose(pose.expression, pose.rotation, pose.translation, pose.gaze)
             )
