@@ -7,8 +7,7 @@ closed in m, b and p (of synthesised sentences, whose phone times are known).
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,11 +189,10 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     return float(array.mean()), float(low), float(high)
 
 
-def _clips(folder: Path) -> Iterator[Path]:
-    """The videos of a folder that can be matched, in order."""
-    for path in sorted(folder.glob("*.mp4")):
-        if path.stem not in UNMATCHED:
-            yield path
+def _clips(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """The videos of a folder that can be matched and whose names fit a pattern, in order."""
+    named = {path for pattern in patterns for path in folder.glob(f"{pattern}.mp4")}
+    return sorted(path for path in named if path.stem not in UNMATCHED)
 
 
 def _print_row(name: str, values: Sequence[float]) -> None:
@@ -205,16 +203,15 @@ def _print_row(name: str, values: Sequence[float]) -> None:
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--every", default=1, show_default=True, help="Take each n-th clip of a folder.")
+@click.option("--only", multiple=True, default=["*"], help="Pattern of the clips' names.")
 @click.option("--sounds", type=click.Path(path_type=Path, exists=True), help="Folder of speech.")
 @click.option("--each", is_flag=True, help="A line for every clip, too.")
-def main(folders: tuple[Path, ...], every: int, sounds: Path | None, each: bool) -> None:
+def main(folders: tuple[Path, ...], only: tuple[str, ...], sounds: Path | None, each: bool) -> None:
     """Print how well the lips fit, over the talking clips in FOLDERS."""
     for folder in folders:
-        matches = [
-            match_clip(path, track_lips(path))
-            for path in itertools.islice(_clips(folder), 0, None, every)
-        ]
+        matches = [match_clip(path, track_lips(path)) for path in _clips(folder, only)]
+        if not matches:
+            raise VideoError(f"no .mp4 to compare with in {folder}")
         click.echo(f"{folder.name}:")
         for match in matches if each else ():
             click.echo(f"  {match.name:42} r {match.r:.2f}  lag {match.lag * 1000:+.0f} ms")

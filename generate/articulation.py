@@ -96,8 +96,9 @@ def _both(**weights: float) -> dict[str, float]:
 
 
 # Weights at full strength. A loud vowel opens the jaw to about 0.4: 1 is a shout.
-_OPENING = _both(mouthLowerDown=0.35, mouthUpperUp=0.2) | {"jawOpen": 0.5}
-_ROUNDING = {"mouthFunnel": 0.4, "mouthPucker": 0.5}
+_JAW = {"jawOpen": 0.55}
+_PARTING = _both(mouthLowerDown=0.35, mouthUpperUp=0.2)
+_ROUNDING = {"mouthFunnel": 0.45, "mouthPucker": 0.7}
 _SPREADING = _both(mouthStretch=0.35, mouthSmile=0.12, mouthDimple=0.1)
 _HISSING = _both(mouthLowerDown=0.22, mouthUpperUp=0.15, mouthStretch=0.1) | {"jawOpen": 0.03}
 _BITING = _both(mouthUpperUp=0.2) | {"mouthRollLower": 0.45, "jawOpen": 0.03}
@@ -105,7 +106,7 @@ _PRESSING = _both(mouthPress=0.25) | {"mouthRollLower": 0.15, "mouthRollUpper": 
 SHAPES = np.array(
     [
         [weights.get(name, 0.0) for name in ARKIT_NAMES]
-        for weights in (_OPENING, _ROUNDING, _SPREADING, _HISSING, _BITING, _PRESSING)
+        for weights in (_JAW, _PARTING, _ROUNDING, _SPREADING, _HISSING, _BITING, _PRESSING)
     ],
     np.float32,
 )
@@ -118,8 +119,12 @@ def lip_weights(mouth: Articulation) -> Float32Array:
         (n, 52) float32, not yet clipped to 0..1.
     """
     free = 1 - mouth.pressing
+    open_ = mouth.opening * (1 - 0.3 * mouth.rounding)
+    open_ = open_ * (1 - 0.5 * mouth.hissing - 0.5 * mouth.biting)
     states = (
-        mouth.opening * (1 - 0.3 * mouth.rounding) * (1 - 0.5 * mouth.hissing - 0.5 * mouth.biting),
+        # Lips that are drawn apart show as much of the teeth with a higher jaw.
+        open_ * (1 - 0.4 * mouth.spreading),
+        open_,
         mouth.rounding * free,
         mouth.spreading * free,
         mouth.hissing * free,
