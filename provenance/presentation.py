@@ -12,7 +12,13 @@ from rich.text import Text
 from vasari.provenance.evidence import Finding, Manifest, Origin, plain
 from vasari.provenance.findings import UNTRUSTED
 from vasari.provenance.verdict import State, Verdict
-from vasari.provenance.wording import facts, history_words, origin_words, watermark_words
+from vasari.provenance.wording import (
+    facts,
+    history_words,
+    likeness_words,
+    origin_words,
+    watermark_words,
+)
 
 _MARKS = {
     State.TRUSTED: ("✔", "bold green"),
@@ -56,10 +62,11 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, RenderableType]]:
     else:
         yield from _manifest_rows(verdict.manifest)
     yield "Watermark", Text(plain(watermark_words(verdict.watermark)))
-    for manifest in verdict.recovered:
+    for recovered in verdict.recovered:
         yield "", Text("")
-        yield "Kept manifest", Text(f"“{manifest.title}”", style="bold")
-        yield from _manifest_rows(manifest)
+        yield "Kept manifest", Text(f"“{recovered.manifest.title}”", style="bold")
+        yield "Frames", Text(likeness_words(recovered))
+        yield from _manifest_rows(recovered.manifest)
 
 
 def _no_manifest(verdict: Verdict) -> str:

@@ -17,7 +17,13 @@ from vasari.provenance.findings import UNTRUSTED
 from vasari.provenance.pictures import key_frames, thumbnails
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.verdict import State, Verdict
-from vasari.provenance.wording import facts, history_words, origin_words, watermark_words
+from vasari.provenance.wording import (
+    facts,
+    history_words,
+    likeness_words,
+    origin_words,
+    watermark_words,
+)
 
 KEY_FRAMES = 6
 Pictures = Mapping[str, bytes]  # address in a manifest store -> JPEG
@@ -143,12 +149,13 @@ def _evidence(verdict: Verdict, store: ManifestStore | None) -> Iterator[str]:
         yield from _manifest(verdict.manifest, Path(verdict.path))
     if verdict.elsewhere:
         yield f"<p>It names one at <code>{_text(verdict.elsewhere)}</code>, which was not fetched."
-    if verdict.recovered and store is not None:
-        entries = store.by_identifier(int(verdict.watermark.identifier or "0", 16))
-        for manifest, entry in zip(verdict.recovered, entries, strict=False):
-            yield f"<h2>Kept manifest “{_text(manifest.title)}”</h2>"
-            yield f'<p class="soft">Kept on {entry.created:%Y-%m-%d %H:%M} UTC</p>'
-            yield from _manifest(manifest, entry.manifest)
+    for recovered in verdict.recovered:
+        manifest = recovered.manifest
+        yield f"<h2>Kept manifest “{_text(manifest.title)}”</h2>"
+        yield f"<p>The frames {likeness_words(recovered)}. "
+        yield f'<span class="soft">Kept on {recovered.kept[:10]}.</span></p>'
+        entry = store.by_label(recovered.label) if store is not None else None
+        yield from _manifest(manifest, entry.manifest if entry else b"")
 
 
 def _manifest(manifest: Manifest, source: Path | bytes) -> Iterator[str]:

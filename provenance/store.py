@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
@@ -22,6 +23,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from vasari.errors import InputError, OutputError, ProvenanceError
 from vasari.provenance.evidence import read_stored
+from vasari.provenance.fingerprint import fingerprint
 from vasari.provenance.folders import store_path
 
 SCHEMA_VERSION = 1
@@ -40,7 +42,20 @@ _manifests = sql.Table(
     sql.Column("created", sql.DateTime, nullable=False, index=True),  # UTC
     sql.Column("manifest", sql.LargeBinary, nullable=False),
 )
+# A table of its own: fingerprints came later, and some manifests have none.
+_fingerprints = sql.Table(
+    "fingerprints",
+    _metadata,
+    sql.Column("label", sql.String(200), primary_key=True),
+    sql.Column("hashes", sql.LargeBinary, nullable=False),
+)
+_kept = sql.select(_manifests, _fingerprints.c.hashes).select_from(
+    _manifests.outerjoin(_fingerprints, _manifests.c.label == _fingerprints.c.label)
+)
 _version = sql.Table("schema", _metadata, sql.Column("version", sql.Integer, primary_key=True))
+
+
+_COLUMNS = ("identifier", "label", "title", "signer", "created", "manifest")
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,7 @@ class Entry:
     signer: str  # whom the certificate names
     created: datetime  # when it was kept, UTC
     manifest: bytes  # the manifest store as it stood in the file (JUMBF)
+    fingerprint: bytes = b""  # of the output's frames, if they were given
 
 
 class ManifestStore:
@@ -108,23 +124,26 @@ class ManifestStore:
         """Close all connections."""
         self._engine.dispose()
 
-    def add(self, manifest: bytes) -> Entry:
+    def add(self, manifest: bytes, file: Path | None = None) -> Entry:
         """Keep a manifest; adding the same one again changes nothing.
 
         Args:
             manifest: as `vasari.provenance.manifest.sign` returns it.
+            file: the signed video, to know its frames again.
 
         Raises:
             ProvenanceError: it cannot be read, or names no watermark of Vasari.
             OutputError: it could not be written.
         """
-        entry = _entry(manifest)
-        values = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+        entry = _entry(manifest, file)
+        values = {name: getattr(entry, name) for name in _COLUMNS}
         present = sql.select(_manifests.c.number).where(_manifests.c.label == entry.label)
         # Whoever keeps the same manifest at the same moment keeps it for both.
         with self._named(), contextlib.suppress(IntegrityError), self._engine.begin() as connection:
             if connection.execute(present).first() is None:
                 connection.execute(_manifests.insert().values(**values))
+                hashes = {"label": entry.label, "hashes": entry.fingerprint}
+                connection.execute(_fingerprints.insert().values(**hashes))
         return entry
 
     def by_identifier(self, identifier: int) -> list[Entry]:
@@ -145,7 +164,7 @@ class ManifestStore:
 
     def __iter__(self) -> Iterator[Entry]:
         """All manifests, oldest first, without holding them in memory."""
-        query = sql.select(_manifests).order_by(_manifests.c.number)
+        query = _kept.order_by(_manifests.c.number)
         with self._named(), self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=100).execute(query):
                 yield _to_entry(row)
@@ -159,11 +178,13 @@ class ManifestStore:
     def remove_before(self, moment: datetime) -> int:
         """Remove what was kept before a moment, and say how many that were."""
         old = _manifests.c.created < moment.astimezone(timezone.utc).replace(tzinfo=None)
+        labels = sql.select(_manifests.c.label).where(old)
         with self._named(), self._engine.begin() as connection:
+            connection.execute(_fingerprints.delete().where(_fingerprints.c.label.in_(labels)))
             return connection.execute(_manifests.delete().where(old)).rowcount
 
     def _select(self, condition: sql.ColumnElement[bool], limit: int | None = None) -> list[Entry]:
-        query = sql.select(_manifests).where(condition).order_by(_manifests.c.number.desc())
+        query = _kept.where(condition).order_by(_manifests.c.number.desc())
         with self._named(), self._engine.connect() as connection:
             return [_to_entry(row) for row in connection.execute(query.limit(limit))]
 
@@ -208,8 +229,8 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _entry(manifest: bytes) -> Entry:
-    """What to keep of a manifest, by its own account."""
+def _entry(manifest: bytes, file: Path | None) -> Entry:
+    """What to keep of a manifest, by its own account, and of its file."""
     if len(manifest) > MAX_MANIFEST_BYTES:
         raise ProvenanceError(
             f"a manifest of {len(manifest)} bytes is too large to keep; at most "
@@ -219,9 +240,11 @@ def _entry(manifest: bytes) -> Entry:
     if not content.watermarks:
         raise ProvenanceError("a manifest that names no watermark of Vasari is not kept")
     identifier, now = int(content.watermarks[0], 16), datetime.now(timezone.utc)
-    return Entry(identifier, label, content.title, content.signer, now, manifest)
+    frames = fingerprint(file) if file is not None else b""
+    return Entry(identifier, label, content.title, content.signer, now, manifest, frames)
 
 
 def _to_entry(row: sql.Row[Any]) -> Entry:
     created = row.created.replace(tzinfo=timezone.utc)
-    return Entry(row.identifier, row.label, row.title, row.signer, created, row.manifest)
+    kept = (row.identifier, row.label, row.title, row.signer, created, row.manifest)
+    return Entry(*kept, fingerprint=row.hashes or b"")

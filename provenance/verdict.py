@@ -59,6 +59,17 @@ class Watermark:
 
 
 @dataclass(frozen=True)
+class Recovered:
+    """A kept manifest that the watermark leads to."""
+
+    manifest: Manifest
+    label: str  # of the manifest in the store
+    kept: str  # when it was kept, ISO 8601
+    # Whether the frames look like those of the original; None if that cannot be said.
+    looks_alike: bool | None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome for one file, with its evidence."""
 
@@ -70,7 +81,7 @@ class Verdict:
     manifest: Manifest | None  # None if there is none, or none that can be read
     elsewhere: str  # where the file says that its manifest lies, or ""; it is not fetched
     watermark: Watermark
-    recovered: tuple[Manifest, ...]  # kept manifests that the watermark leads to, newest first
+    recovered: tuple[Recovered, ...]  # kept manifests that the watermark leads to, newest first
     follows: tuple[str, ...]  # what may be concluded
     does_not_follow: tuple[str, ...]  # what may not
 
@@ -111,14 +122,18 @@ def verify(
     manifest = found if isinstance(found, Manifest) else None
     watermark = _read_watermark(path, kind, manifest)
     state, reason = _judge(found, watermark)
-    recovered = _recover(store, watermark, trust_anchors) if state is State.STRIPPED else ()
-    told = recovered[0] if recovered else manifest
+    recovered: tuple[Recovered, ...] = ()
+    if state is State.STRIPPED and store is not None:
+        recovered = _recover(path, store, watermark, trust_anchors)
+    told = recovered[0].manifest if recovered else manifest
     follows, does_not_follow = _conclusions(state, told, watermark)
+    if recovered:
+        follows, does_not_follow = _compared(recovered[0], follows, does_not_follow)
     return Verdict(
         path=str(path),
         kind=kind,
         state=state,
-        headline=_headline(state, reason, told, watermark),
+        headline=_headline(state, reason, manifest, watermark, recovered),
         reason=reason,
         manifest=manifest,
         elsewhere=found.elsewhere if isinstance(found, Absence) else "",
@@ -161,19 +176,35 @@ def _read_watermark(path: Path, kind: MediaKind, manifest: Manifest | None) -> W
     note = {
         True: "read, and the manifest names the same one",
         False: "read, but the manifest names another one",
-        None: "read; no manifest here names it",
+        None: "read, but the manifest does not name it" if manifest else "read from the frames",
     }[agrees]
     return Watermark(identifier, reading.p_value, agrees, note)
 
 
 def _recover(
-    store: ManifestStore | None, watermark: Watermark, trust_anchors: bytes
-) -> tuple[Manifest, ...]:
-    """The manifests that a store keeps under a watermark."""
-    if store is None or watermark.identifier is None:
-        return ()
-    entries = store.by_identifier(int(watermark.identifier, 16))[:MAX_RECOVERED]
-    return tuple(read_stored(entry.manifest, trust_anchors)[1] for entry in entries)
+    path: Path, store: ManifestStore, watermark: Watermark, trust_anchors: bytes
+) -> tuple[Recovered, ...]:
+    """The manifests that a store keeps under a watermark, those first that look alike."""
+    from vasari.provenance.fingerprint import MAX_DISTANCE, distance
+
+    found = []
+    for entry in store.by_identifier(int(watermark.identifier or "0", 16))[:MAX_RECOVERED]:
+        _, manifest = read_stored(entry.manifest, trust_anchors)
+        bits = distance(path, entry.fingerprint)
+        looks_alike = None if bits is None else bits <= MAX_DISTANCE
+        found.append(Recovered(manifest, entry.label, entry.created.isoformat(), looks_alike))
+    return tuple(sorted(found, key=lambda each: each.looks_alike is not True))
+
+
+def _compared(
+    recovered: Recovered, follows: tuple[str, ...], does_not_follow: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What comparing the frames with those of the original adds."""
+    if recovered.looks_alike:
+        return (*follows, "Its frames look like those of that original."), does_not_follow
+    if recovered.looks_alike is None:
+        return follows, does_not_follow
+    return follows, (_UNLIKE, *does_not_follow[1:])
 
 
 def _stated(manifest: Manifest | None) -> Iterable[str]:
@@ -203,24 +234,37 @@ def _judge(found: Manifest | Damage | Absence, watermark: Watermark) -> tuple[St
     return (State.TRUSTED if found.trusted else State.VALID), ""
 
 
-def _headline(state: State, reason: str, manifest: Manifest | None, watermark: Watermark) -> str:
-    signer = f"“{manifest.signer or 'unnamed'}”" if manifest else ""
+def _headline(
+    state: State,
+    reason: str,
+    manifest: Manifest | None,
+    watermark: Watermark,
+    recovered: tuple[Recovered, ...],
+) -> str:
+    signer = _signer(manifest)
     return {
         State.TRUSTED: f"Unchanged since it was signed by {signer}, whom your trust anchors cover.",
         State.VALID: f"Unchanged since it was signed, but no one vouches for the signer {signer}.",
         State.INVALID: f"Broken: {reason}.",
-        State.STRIPPED: _stripped_headline(signer, watermark),
+        State.STRIPPED: _stripped_headline(watermark, recovered),
         State.NONE: "No provenance found: nothing in this file says where it comes from.",
     }[state]
 
 
-def _stripped_headline(signer: str, watermark: Watermark) -> str:
-    if signer:
-        return f"Its manifest was removed, but its watermark leads back to one signed by {signer}."
-    return (
-        "Its manifest is gone, but its frames carry the watermark of Vasari video "
-        f"{watermark.identifier}."
-    )
+def _stripped_headline(watermark: Watermark, recovered: tuple[Recovered, ...]) -> str:
+    if not recovered:
+        return (
+            "Its manifest is gone, but its frames carry the watermark of Vasari video "
+            f"{watermark.identifier}."
+        )
+    if recovered[0].looks_alike is False:
+        return "It has no manifest, and its watermark leads to a video that looks different."
+    signer = _signer(recovered[0].manifest)
+    return f"Its manifest was removed, but its watermark leads back to one signed by {signer}."
+
+
+def _signer(manifest: Manifest | None) -> str:
+    return f"“{manifest.signer or 'unnamed'}”" if manifest else ""
 
 
 # What each state means to someone who must decide whether to publish.
@@ -270,6 +314,13 @@ _DOES_NOT_FOLLOW = {
 _COPIED = (
     "That this file is that original: its bytes differ, and a watermark can be copied onto other "
     "frames. Compare the two."
+)
+
+
+_UNLIKE = (
+    "That it is that original: its frames look different. The watermark may have been copied onto "
+    "other frames, or the original was mirrored, set into a larger picture or cut down a lot. "
+    "Compare the two."
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vasari.provenance.evidence import Action, Manifest, Origin
-from vasari.provenance.verdict import Watermark
+from vasari.provenance.verdict import Recovered, Watermark
 
 # What was done, in the past tense (C2PA 2.2, section 18.15.4.7). Others are shown as they are.
 _DEEDS = {
@@ -63,6 +63,15 @@ def watermark_words(watermark: Watermark) -> str:
         return watermark.note
     chance = f"{watermark.p_value:.0e}" if watermark.p_value >= 1e-99 else "below 1e-99"
     return f"{watermark.identifier}: {watermark.note} (chance of a false reading: {chance})"
+
+
+def likeness_words(recovered: Recovered) -> str:
+    """Whether the frames look like those of the original that a kept manifest belongs to."""
+    return {
+        True: "look like those of the original",
+        False: "look different from those of the original",
+        None: "could not be compared with those of the original",
+    }[recovered.looks_alike]
 
 
 def origin_words(origin: Origin) -> str:

@@ -187,10 +187,10 @@ def test_watermark_leads_back_to_the_manifest(stripped, manifest_of):
         store.add(manifest_of())
         verdict = verify(stripped, store=store)
         anchors = Credential.default().trust_anchors
-        trusted = verify(stripped, store=store, trust_anchors=anchors).recovered[0].trusted
+        trusted = verify(stripped, store=store, trust_anchors=anchors).recovered[0].manifest.trusted
     assert verdict.state is State.STRIPPED
     assert "its watermark leads back to one signed by" in verdict.headline
-    manifest = verdict.recovered[0]
+    manifest = verdict.recovered[0].manifest
     assert (manifest.title, manifest.intact, manifest.trusted) == ("talk.mp4", True, False)
     assert [each.role for each in manifest.origins] == ["sound"]
     assert any("can be copied" in line for line in verdict.does_not_follow)
@@ -201,7 +201,7 @@ def test_tampered_store_is_noticed(stripped, manifest_of):
     manifest = manifest_of()
     with ManifestStore.default() as store:
         store.add(manifest.replace(b"speech.wav", b"speeeh.wav"))
-        assert not verify(stripped, store=store).recovered[0].intact
+        assert not verify(stripped, store=store).recovered[0].manifest.intact
 
 
 def test_command_looks_into_the_users_store(stripped, manifest_of, capsys, tmp_path):

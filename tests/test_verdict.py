@@ -252,7 +252,7 @@ def test_strangers_watermark_under_a_foreign_manifest_is_told(video, in_frames, 
     verdict = verify(tmp_path / "claim.mp4")
     assert verdict.state is State.VALID
     assert verdict.watermark.agrees is None
-    assert "no manifest here names it" in verdict.watermark.note
+    assert "the manifest does not name it" in verdict.watermark.note
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "wav"])
@@ -396,12 +396,12 @@ def test_real_watermark_through_encoding_signing_and_stripping(tmp_path, portrai
 
     from vasari.watermark.embedding import Embedder
 
-    luma = np.asarray(Image.open(portrait_file).convert("L").resize((256, 256)), np.uint8)
-    embedder = Embedder(BINDING.identifier, 256, 256)
+    luma = np.asarray(Image.open(portrait_file).convert("L").resize((512, 512)), np.uint8)
+    embedder = Embedder(BINDING.identifier, 512, 512)
     path = tmp_path / "marked.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
-        stream.width = stream.height = 256
+        stream.width = stream.height = 512
         stream.pix_fmt = "yuv420p"
         for _ in range(40):
             plane = luma.copy()
