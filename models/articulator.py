@@ -28,7 +28,7 @@ DILATIONS = (1, 2, 4, 8, 12, 1)  # of the residual layers, each three taps wide
 REACH = 1 + sum(DILATIONS)  # spectra on each side that an output depends on
 
 # Speech sounds that look alike, by their IPA letters; the first is silence.
-SILENCE, BILABIAL, LABIODENTAL = 0, 1, 2
+SILENCE, BILABIAL = 0, 1
 SOUNDS = (
     "", "mbpɓɱ", "fvʋɸβ", "θð", "tdnlɾɫɖʈɳɲʎɭ", "szʦʣ", "ʃʒɕʑʂʐɬ", "kɡgŋqɴcɟxχɣʁ", "hɦʔç",  # noqa: RUF001
     "rɹɻʀɽ", "wʍɥ", "j", "iɪɨ", "eɛ", "aæ", "ʌɑɐ", "ɔɒ", "oɤ", "uʊʉɯ", "əɜɚɘɞ", "yøœʏ",  # noqa: RUF001
