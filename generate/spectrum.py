@@ -88,7 +88,7 @@ def mel_matrix(bands: int, low: float, high: float) -> Float32Array:
     edges = 700 * (10**mels - 1)
     rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequency) / (edges[2:] - edges[1:-1])
-    return np.clip(np.minimum(rising, falling), 0, None).astype(np.float32)
+    return np.asarray(np.clip(np.minimum(rising, falling), 0, None), np.float32)
 
 
 def decibels(power: Float32Array) -> Float32Array:
