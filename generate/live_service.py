@@ -1,0 +1,312 @@
+"""The live service: a FastAPI application for the page, its sessions and their recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import FileResponse, JSONResponse
+
+from vasari.errors import InputError, VasariError
+from vasari.generate.controls import (
+    EMOTIONS,
+    MAX_DISTANCE,
+    MAX_GAIN,
+    MAX_GAZE_PITCH,
+    MAX_GAZE_YAW,
+    MIN_DISTANCE,
+)
+from vasari.generate.live_encoder import codec_name
+from vasari.generate.live_guard import Application, Guard
+from vasari.generate.live_registry import (
+    FullError,
+    LiveSettings,
+    Registry,
+    UnknownSessionError,
+)
+from vasari.generate.live_session import MAX_TEXT, LiveSession
+from vasari.generate.live_socket import Commander, SocketViewer
+from vasari.generate.live_sound import RATE
+
+MAX_UPLOAD = 32 << 20  # bytes: a photo of 50 megapixels
+SWEEP_SECONDS = 5.0  # between two looks for sessions to end
+MAX_MESSAGE = 1 << 20  # bytes of one WebSocket message: 5 s of sound at 96 kHz
+PAGE_FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.worklet.js": ("page.worklet.js", "text/javascript"),
+}
+_RECORDING = re.compile(r"vasari-[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\.mp4")
+# Reports bring their styles and pictures with them, and no scripts.
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+_log = logging.getLogger(__name__)
+
+
+def create_service(settings: LiveSettings, *, host: str, token: str = "") -> Application:
+    """The guarded ASGI application.
+
+    Args:
+        settings: how avatars are shown.
+        host: the address that it will be bound to.
+        token: what callers must know; needed unless the host is loopback.
+    """
+    return Guard(_application(settings), host=host, token=token)
+
+
+def _application(settings: LiveSettings) -> FastAPI:
+    """The routes."""
+    registry = Registry(settings)
+    app = FastAPI(
+        lifespan=lambda app: _running(registry), docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.state.registry = registry
+    app.add_exception_handler(VasariError, _explain)
+    app.add_exception_handler(Exception, _hide)
+    for path in PAGE_FILES:
+        app.get(path)(_page)
+    app.get("/api/status")(_status)
+    app.post("/api/sessions", status_code=201)(_begin)
+    app.get("/api/sessions/{name}")(_describe)
+    app.delete("/api/sessions/{name}", status_code=204)(_end)
+    app.websocket("/api/sessions/{name}/live")(_live)
+    app.websocket("/api/sessions/{name}/speech")(_speech)
+    app.get("/api/recordings/{name}")(_download)
+    app.get("/api/recordings/{name}/report")(_report)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _running(registry: Registry) -> AsyncIterator[None]:
+    """Sweep while the service runs; end all sessions with it."""
+    sweeper = asyncio.create_task(_sweep(registry))
+    yield
+    sweeper.cancel()
+    await asyncio.to_thread(registry.close)
+
+
+async def _sweep(registry: Registry) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.to_thread(registry.expire)
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """One line for what Vasari refuses."""
+    status = 503 if isinstance(error, FullError) else 404
+    if not isinstance(error, FullError | UnknownSessionError):
+        status = 400 if isinstance(error, InputError) else 500
+    if status == 500:
+        _log.error("%s", error)  # it may name a path
+        return JSONResponse({"error": "the service could not do that"}, status)
+    return JSONResponse({"error": str(error)}, status)
+
+
+async def _hide(request: Request, error: Exception) -> Response:
+    """Nothing of what went wrong inside; it is in the log."""
+    return JSONResponse({"error": "internal error"}, 500)
+
+
+@lru_cache
+def _file(name: str) -> bytes:
+    return (resources.files("vasari.generate") / name).read_bytes()
+
+
+async def _page(request: Request) -> Response:
+    """The page's files."""
+    name, kind = PAGE_FILES[request.url.path]
+    return Response(_file(name), media_type=f"{kind}; charset=utf-8")
+
+
+async def _status(request: Request) -> dict[str, Any]:
+    """What the page needs to know before it has a session."""
+    registry = _registry(request)
+    return {
+        "default": registry.settings.portrait is not None,
+        "capacity": registry.settings.capacity,
+        "room": registry.room,
+        "maxUpload": MAX_UPLOAD,
+        "maxText": MAX_TEXT,
+        "emotions": EMOTIONS,
+        "gaze": [MAX_GAZE_YAW, MAX_GAZE_PITCH],
+        "distance": [MIN_DISTANCE, MAX_DISTANCE],
+        "headMotion": MAX_GAIN,
+    }
+
+
+async def _begin(request: Request) -> dict[str, Any]:
+    """A new session from the picture in the body."""
+    picture = await _body(request)
+    replacing = request.query_params.get("replacing", "")
+    session = await asyncio.to_thread(_registry(request).begin, picture, replacing=replacing)
+    return _description(session)
+
+
+async def _body(request: Request) -> bytes:
+    """The body, up to MAX_UPLOAD."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_UPLOAD:
+            raise InputError(f"the picture is larger than {MAX_UPLOAD >> 20} MB")
+    if not body:
+        raise InputError("the body is empty; send an image file")
+    return bytes(body)
+
+
+async def _describe(request: Request, name: str) -> dict[str, Any]:
+    """What a session is."""
+    return _description(await asyncio.to_thread(_registry(request).get, name))
+
+
+async def _end(request: Request, name: str) -> Response:
+    await asyncio.to_thread(_registry(request).end, name, "it was ended")
+    return Response(status_code=204)
+
+
+def _description(session: LiveSession) -> dict[str, Any]:
+    stage = session.stage
+    return {
+        "name": session.name,
+        "size": session.size,
+        "fps": session.fps,
+        "rate": RATE,
+        "watermark": session.watermark,
+        "signer": session.signer,
+        "standing": session.standing,
+        "viewers": session.viewers,
+        "seconds": session.now,
+        "framesShown": stage.frames_shown,
+        "framesLost": stage.frames_lost,
+        "codec": codec_name(stage.opening),
+    }
+
+
+async def _live(socket: WebSocket, name: str) -> None:
+    """Watch a session and command it."""
+    session = await _joined(socket, name)
+    if session is None:
+        return
+    viewer = SocketViewer(session, asyncio.get_running_loop())
+    viewer.offer_event({"type": "session", **_description(session)})
+    try:
+        session.join(viewer)
+    except InputError as error:
+        await _turn_away(socket, error)
+        return
+    sending = asyncio.create_task(_send(socket, viewer))
+    try:
+        await _obey(socket, session, viewer)
+    finally:
+        sending.cancel()
+        session.leave(viewer)
+
+
+async def _speech(socket: WebSocket, name: str) -> None:
+    """Command a session without watching it."""
+    session = await _joined(socket, name)
+    if session is None:
+        return
+    session.attend(1)
+    try:
+        await _obey(socket, session, None)
+    finally:
+        session.attend(-1)
+
+
+async def _joined(socket: WebSocket, name: str) -> LiveSession | None:
+    """Accept a connection, if its session is there."""
+    await socket.accept()
+    try:
+        session: LiveSession = await asyncio.to_thread(socket.app.state.registry.get, name)
+    except VasariError as error:
+        await _turn_away(socket, error)
+        return None
+    return session
+
+
+async def _turn_away(socket: WebSocket, error: VasariError) -> None:
+    """Say why, and close."""
+    await socket.send_json({"type": "closed", "reason": str(error)})
+    await socket.close()
+
+
+async def _send(socket: WebSocket, viewer: SocketViewer) -> None:
+    """Send what waits, until the connection ends."""
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        while True:
+            message = await viewer.next()
+            if isinstance(message, bytes):
+                await socket.send_bytes(message)
+            else:
+                await socket.send_text(message)
+
+
+async def _obey(socket: WebSocket, session: LiveSession, viewer: SocketViewer | None) -> None:
+    """Carry out commands until the client goes."""
+    commander = Commander(session)
+
+    async def answer(event: Any) -> None:
+        if viewer is None:
+            await socket.send_json(event)
+        else:
+            viewer.offer_event(event)
+
+    while (message := await socket.receive())["type"] != "websocket.disconnect":
+        try:
+            if message.get("bytes") is not None:
+                commander.sound(message["bytes"])
+            else:
+                answered = await asyncio.to_thread(commander.command, message["text"])
+                if answered is not None:
+                    await answer(answered)
+        except InputError as error:
+            await answer({"type": "error", "message": str(error)})
+        except VasariError as error:
+            _log.error("%s", error)
+            await answer({"type": "error", "message": "the service could not do that"})
+
+
+async def _download(request: Request, name: str) -> Response:
+    """A finished recording."""
+    return FileResponse(_recording(request, name), media_type="video/mp4", filename=name)
+
+
+async def _report(request: Request, name: str) -> Response:
+    """What the provenance of a recording proves, as a page."""
+    path = _recording(request, name)
+    html = await asyncio.to_thread(_verified, path, _registry(request))
+    headers = {"content-security-policy": _REPORT_POLICY}
+    return Response(html, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _verified(path: Path, registry: Registry) -> str:
+    from vasari.provenance.report import render_report
+    from vasari.provenance.trust import trusted_roots
+    from vasari.provenance.verdict import verify
+
+    store = registry.settings.store
+    verdict = verify(path, trust_anchors=trusted_roots(), store=store)
+    return render_report(verdict, store).replace(str(path), path.name)
+
+
+def _recording(request: Request, name: str) -> Path:
+    """The file of a finished recording."""
+    path = _registry(request).settings.recordings / name
+    if not _RECORDING.fullmatch(name) or not path.is_file():
+        raise UnknownSessionError("there is no such recording")
+    return path
+
+
+def _registry(request: Request) -> Registry:
+    registry: Registry = request.app.state.registry
+    return registry
