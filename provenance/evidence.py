@@ -78,7 +78,7 @@ class Manifest:
     signer: str  # whom the certificate names, "" if it cannot be read
     issuer: str  # the organization in the certificate, or ""
     algorithm: str  # of the signature, or ""
-    time_stamp: str  # when an authority saw the signature, ISO 8601, or ""
+    time_stamp: str  # when a trusted authority saw the signature, ISO 8601, or ""
     generator: str  # software and version
     source_type: str  # URI of the digital source type, or ""
     origins: tuple[Origin, ...]

@@ -48,8 +48,8 @@ SUCCESSES = {
     "claimSignature.validated": "the signature fits the manifest and the certificate",
     "claimSignature.insideValidity": "the certificate was valid when it signed",
     "signingCredential.trusted": "the certificate was issued under a trust anchor in use",
-    "timeStamp.validated": "an authority confirmed the time of signing",
-    "timeStamp.trusted": "the time stamp's authority is trusted",
+    "timeStamp.validated": "there is a time stamp of this signature",
+    "timeStamp.trusted": "the time stamp is by an authority under a trust anchor in use",
     "assertion.hashedURI.match": "the statements are the ones that were signed",
 }
 
@@ -57,7 +57,8 @@ INFORMATION = {
     "signingCredential.ocsp.skipped": "whether the certificate was revoked was not asked",
     "assertion.bmffHash.additionalExclusionsPresent": "C2PA leaves some boxes of the file format "
     "(its type, unused space) out of the signature",
-    "timeStamp.untrusted": "there is a time stamp, by an authority that is not trusted",
+    "timeStamp.untrusted": "the time stamp is by an authority that is not trusted, and "
+    "counts for nothing",
     "timeStamp.mismatch": "there is a time stamp, but not of this signature",
     "timeStamp.malformed": "there is a time stamp that cannot be read",
     "timeStamp.outsideValidity": "there is a time stamp by a certificate that was not valid",
@@ -66,7 +67,8 @@ INFORMATION = {
 HARD_BINDING_MISMATCHES = frozenset(code for code in FAILURES if code.endswith("Hash.mismatch"))
 UNTRUSTED = "signingCredential.untrusted"  # the one failure that leaves a manifest valid
 TRUSTED = "signingCredential.trusted"
-TIME_STAMPED = "timeStamp.validated"
+# Anyone can be an authority of their own and stamp any time: only a trusted one counts.
+TIME_STAMPED = "timeStamp.trusted"
 
 
 def code_words(code: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -62,6 +63,8 @@ CREATED_ASSERTIONS = (
 THUMBNAIL_EDGE = 256  # pixels
 # Pillow decodes the whole picture to make its thumbnail; larger ones go without.
 MAX_THUMBNAIL_PIXELS = 60_000_000
+
+_TIME_STAMP_FAILURE = re.compile("http resolver|TSA|time.?stamp", re.IGNORECASE)
 
 UNKNOWN_MIME_TYPE = "application/octet-stream"
 
@@ -121,7 +124,14 @@ class ManifestRecord:
             )
 
 
-def sign(source: Path, destination: Path, record: ManifestRecord, credential: Credential) -> bytes:
+def sign(
+    source: Path,
+    destination: Path,
+    record: ManifestRecord,
+    credential: Credential,
+    *,
+    time_authority: str | None = None,
+) -> bytes:
     """Copy a finished file with its signed manifest inside.
 
     The copy is written beside the destination as ``<name>.part`` and renamed when it is complete.
@@ -131,6 +141,8 @@ def sign(source: Path, destination: Path, record: ManifestRecord, credential: Cr
         destination: where the signed file goes.
         record: what the manifest says.
         credential: who signs.
+        time_authority: URL of a time-stamping authority (RFC 3161), which is sent a hash of the
+            signature. With its stamp the signature outlives the certificate.
 
     Returns:
         The manifest store as it stands in the file (JUMBF), to be kept apart from it.
@@ -148,12 +160,12 @@ def sign(source: Path, destination: Path, record: ManifestRecord, credential: Cr
     try:
         file = _File(part, "w+b")
         with io.BufferedRandom(file) as output, _opened(source, "the video to sign") as video:
-            manifest = _sign_stream(video, output, record, keeper)
+            manifest = _sign_stream(video, output, record, keeper, time_authority)
         part.replace(destination)
     except c2pa.C2paError as error:
         if file.error is not None:
             raise OutputError(f"cannot write {destination}: {file.error.strerror}") from error
-        raise keeper.explain(error, destination) from error
+        raise keeper.explain(error, destination, time_authority) from error
     except OSError as error:
         raise OutputError(f"cannot write {destination}: {error.strerror}") from error
     finally:
@@ -208,7 +220,11 @@ def _parameters(record: ManifestRecord) -> dict[str, Any]:
 
 
 def _sign_stream(
-    source: IO[bytes], output: IO[bytes], record: ManifestRecord, keeper: _ErrorKeeper
+    source: IO[bytes],
+    output: IO[bytes],
+    record: ManifestRecord,
+    keeper: _ErrorKeeper,
+    time_authority: str | None,
 ) -> bytes:
     import c2pa
 
@@ -216,7 +232,7 @@ def _sign_stream(
     chain = keeper.credential.chain.decode()
     definition = manifest_definition(record, datetime.now(timezone.utc))
     with (
-        c2pa.Signer.from_callback(keeper.sign, algorithm, chain) as signer,
+        c2pa.Signer.from_callback(keeper.sign, algorithm, chain, time_authority) as signer,
         c2pa.Context.from_dict(_settings()) as context,
         c2pa.Builder(definition, context=context) as builder,
     ):
@@ -345,12 +361,14 @@ class _ErrorKeeper:
             self._error = error
             return b""
 
-    def explain(self, error: Exception, destination: Path) -> Exception:
+    def explain(self, error: Exception, destination: Path, time_authority: str | None) -> Exception:
         """The error to raise for what the C2PA library raised."""
         import c2pa
 
         if self._error is not None:
             return CredentialError(f"{self.credential.signer_name} could not sign: {self._error}")
+        if time_authority is not None and _TIME_STAMP_FAILURE.search(str(error)):
+            return ProvenanceError(f"no time stamp could be had from {time_authority}: {error}")
         if isinstance(error, c2pa.C2paError.Io):
             return OutputError(f"cannot write {destination}: {error}")
         return ProvenanceError(f"cannot sign {destination}: {error}")
