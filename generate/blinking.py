@@ -13,6 +13,7 @@ from vasari.generate.fixation import Fixations
 Float64Array = npt.NDArray[np.float64]
 
 INTERVAL_SPREAD = 0.7  # sigma of the logarithm of the time between blinks
+FIRST = 0.5  # seconds; the video begins with open eyes, like the portrait
 REFRACTORY = 0.5  # seconds without a blink after one
 DOUBLE_CHANCE = 0.08  # of a blink to be followed by another at once
 DOUBLE_DELAY = 0.38  # seconds from one start to the other
@@ -51,7 +52,8 @@ class Blinks:
         self._mean = 60 / rate * (1 + DOUBLE_CHANCE) if rate else np.inf
         self._shift_chance = SHIFT_CHANCE * min(rate / USUAL_RATE, 1)
         self._known: list[Blink] = []
-        self._next_start = self._after(0.0)
+        # As if the last blink lay somewhere before the start, or short clips would have too few.
+        self._next_start = max(FIRST, self._after(-self._mean * self._random.uniform(0.1, 1)))
 
     def closure(self, times: Float64Array) -> Float64Array:
         """How far the left and the right lid are closed at rising times, (T, 2) in 0..1."""
