@@ -76,6 +76,11 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
 @click.option(
     "--head-motion", default=1.0, show_default=True, help="Gain 0 to 2; 0 holds the head still."
 )
+@click.option(
+    "--motion",
+    type=click.Path(path_type=Path),
+    help="Motion file from `vasari track`, shown instead of motion made from the voice.",
+)
 @click.option("--seed", default=0, show_default=True, help="The same seed moves the same way.")
 @click.option("--voice", help="Voice that speaks the text, the language's own if none is given.")
 @click.option("--language", help="Language of the text, as en (the default), de or fr.")
@@ -107,6 +112,7 @@ def generate(
     distance: float,
     emotion: dict[str, float],
     head_motion: float,
+    motion: Path | None,
     seed: int,
     voice: str | None,
     language: str | None,
@@ -125,6 +131,7 @@ def generate(
       vasari generate ada.jpg --text "Good morning!" -o ada.mp4
       vasari generate ada.jpg --text "Guten Morgen!" --language de -o ada.mp4
       vasari generate ada.jpg --speech talk.wav --emotion happy=0.6 --gaze 10,-5 -o ada.mp4
+      vasari generate ada.jpg --speech me.mp4 --motion me.npz -o ada.mp4
 
     Every output carries a watermark in its frames and a signed C2PA manifest. It is written
     under a hidden name beside OUT.mp4 and appears there when it is complete. `vasari verify`
@@ -138,12 +145,15 @@ def generate(
     controls = Controls(
         gaze=gaze, distance=distance, emotion=emotion, head_motion=head_motion, seed=seed
     )
+    if motion is not None and controls != Controls():
+        raise InputError("--motion shows a motion as it is; leave out the options that shape one")
     with _store(store) as kept, reporting() as progress:
         result = make(
             portrait,
             _voice(speech, text, language, voice),
             output,
             controls=controls,
+            motion=motion,
             size=int(size),
             fps=fps,
             face=face,

@@ -115,6 +115,30 @@ class Motion:
             *(np.concatenate([getattr(track, name) for track in tracks]) for name in TRACKS),
         )
 
+    @property
+    def duration(self) -> float:
+        """How long it lasts, seconds."""
+        return len(self) / self.fps
+
+    def resampled(self, fps: float, frames: int) -> Motion:
+        """The motion at another frame rate, in a number of frames; its last pose is held.
+
+        Frame k shows what this motion shows at k / fps seconds, linearly between its own frames.
+
+        Raises:
+            MotionError: this motion holds no frame.
+        """
+        if not len(self):
+            raise MotionError("a motion without frames cannot be shown")
+        places = np.minimum(np.arange(frames) / fps * self.fps, len(self) - 1)
+        before = places.astype(int)
+        after = np.minimum(before + 1, len(self) - 1)
+        share = (places - before).astype(np.float32)[:, None]
+        tracks = (getattr(self, name) for name in TRACKS)
+        return Motion(
+            fps, *(track[before] * (1 - share) + track[after] * share for track in tracks)
+        )
+
     def save(self, path: str | Path) -> None:
         """Write the motion as a NumPy archive: an array per field and the names of the weights.
 

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vasari.errors import InputError, OutputError
+from vasari.errors import InputError, MotionError, OutputError
 from vasari.generate.controls import Controls
 from vasari.generate.draft import Draft, check_output, drafting
+from vasari.generate.motion import Motion
 from vasari.generate.portrait import DEFAULT_SIZE, Portrait
 from vasari.generate.speech import Speech
 from vasari.generate.stopwatch import Stopwatch
@@ -39,6 +40,7 @@ Progress = Callable[[int, int], None]  # frames done, frames in all
 
 MIN_FPS, MAX_FPS = 24.0, 60.0
 DEFAULT_FPS = 25.0
+MOTION_TOLERANCE = 0.5  # seconds by which a given motion may end before the speech
 STAGES = ("decode", "motion", "render", "watermark", "encode", "sign")
 SILENT_WARNING = "the speech is silent: the portrait breathes and blinks, its lips stay closed"
 
@@ -64,6 +66,7 @@ def generate(
     output: Path | str,
     *,
     controls: Controls | None = None,
+    motion: Motion | Path | str | None = None,
     size: int = DEFAULT_SIZE,
     fps: float = DEFAULT_FPS,
     face: int = 1,
@@ -78,6 +81,8 @@ def generate(
         speech: a sound or video file, or a speech that was opened or synthesised before.
         output: an .mp4 file, replaced when the new one is complete.
         controls: gaze, distance, emotion, liveliness and seed.
+        motion: shown instead of motion made from the voice, controls then having no effect: a
+            performer's, or a file that `Motion.save` wrote. At least as long as the speech.
         size: the side of the frame, 256, 512 or 1024 pixels, where the portrait is a file.
         fps: frames per second, 24 to 60.
         face: which face of the picture, 1 for the largest, where the portrait is a file.
@@ -100,7 +105,9 @@ def generate(
     keeping = ManifestStore.default() if store is None else nullcontext(store)
     with drafting(output) as draft, keeping as kept:
         credential = credential or Credential.default()
-        clip = _Clip.prepare(portrait, speech, controls=controls, size=size, fps=fps, face=face)
+        clip = _Clip.prepare(
+            portrait, speech, controls=controls, motion=motion, size=size, fps=fps, face=face
+        )
         thumbnail = clip.write(draft.video, progress)
         manifest = clip.sign(draft, thumbnail, credential)
         kept.add(manifest)  # before the output appears: its watermark must not lead nowhere
@@ -113,6 +120,7 @@ def frames(
     speech: Speech | Path | str,
     *,
     controls: Controls | None = None,
+    motion: Motion | Path | str | None = None,
     size: int = DEFAULT_SIZE,
     fps: float = DEFAULT_FPS,
     face: int = 1,
@@ -124,7 +132,9 @@ def frames(
     Yields:
         (size, size, 3) uint8 sRGB, one for each started 1 / fps of the speech.
     """
-    clip = _Clip.prepare(portrait, speech, controls=controls, size=size, fps=fps, face=face)
+    clip = _Clip.prepare(
+        portrait, speech, controls=controls, motion=motion, size=size, fps=fps, face=face
+    )
     return (marked.rgb() for marked in clip.marked_frames())
 
 
@@ -142,6 +152,7 @@ class _Clip:
     portrait: Portrait
     speech: Speech
     controls: Controls
+    performance: Motion | None  # instead of motion made from the voice
     fps: float
     ingredients: tuple[Ingredient, ...]
     watch: Stopwatch
@@ -155,6 +166,7 @@ class _Clip:
         speech: Speech | Path | str,
         *,
         controls: Controls | None,
+        motion: Motion | Path | str | None,
         size: int,
         fps: float,
         face: int,
@@ -171,11 +183,21 @@ class _Clip:
                 else Portrait.open(portrait, size=size, face=face)
             )
         ingredients = (_portrait_ingredient(portrait), _speech_ingredient(voice))
-        return cls(head, voice, controls or Controls(), fps, ingredients, watch)
+        performance = _performance(motion, voice)
+        return cls(head, voice, controls or Controls(), performance, fps, ingredients, watch)
+
+    def motions(self) -> Iterator[Motion]:
+        """The motion that is shown, in blocks."""
+        from vasari.generate.animator import animate, frame_total
+
+        if self.performance is None:
+            return animate(self.speech, self.controls, self.fps)
+        return iter(
+            [self.performance.resampled(self.fps, frame_total(self.speech.duration, self.fps))]
+        )
 
     def marked_frames(self) -> Iterator[MarkedFrame]:
         """The frames, each of which carries the watermark."""
-        from vasari.generate.animator import animate
         from vasari.generate.marking import Marker
         from vasari.generate.render import Renderer
 
@@ -183,8 +205,7 @@ class _Clip:
             renderer = Renderer(self.portrait)
         with self.watch.stage("watermark"):
             marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
-        motions = animate(self.speech, self.controls, self.fps)
-        pictures = renderer.frames(self.watch.each("motion", motions))
+        pictures = renderer.frames(self.watch.each("motion", self.motions()))
         for picture in self.watch.each("render", pictures):
             with self.watch.stage("watermark"):
                 marked = marker.mark(picture)
@@ -243,6 +264,19 @@ class _Clip:
             warnings=(SILENT_WARNING,) if self.speech.silent else (),
             timings={name: 1000 * spent.get(name, 0.0) / self.count for name in STAGES},
         )
+
+
+def _performance(motion: Motion | Path | str | None, speech: Speech) -> Motion | None:
+    """A given motion, checked against the speech."""
+    if motion is None:
+        return None
+    track = motion if isinstance(motion, Motion) else Motion.load(motion)
+    if track.duration < speech.duration - MOTION_TOLERANCE:
+        raise MotionError(
+            f"the motion lasts {track.duration:.1f} s and the speech {speech.duration:.1f} s; "
+            "give a motion at least as long"
+        )
+    return track
 
 
 def _files(portrait: Portrait | Path | str, speech: Speech | Path | str) -> list[Path]:

@@ -222,6 +222,8 @@ def test_bad_speech(
         (["--text", "both"], "either as --speech FILE or as --text TEXT"),
         (["--voice", "f3"], "--language and --voice say how --text is spoken"),
         (["--credential", "missing.pem", "missing.pem"], r"missing\.pem"),
+        (["--motion", "missing.npz"], r"cannot read missing\.npz"),
+        (["--motion", "missing.npz", "--gaze", "5,0"], "leave out the options that shape one"),
         (["--nonsense"], "--nonsense"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -89,3 +89,20 @@ def test_unreadable_files(tmp_path):
             Motion.load(tmp_path / name)
     with pytest.raises(MotionError):
         Motion.load(tmp_path)
+
+
+def test_resampling_keeps_time_and_holds_the_last_pose() -> None:
+    rise = np.linspace(0, 1, 5, dtype=np.float32)
+    zeros = np.zeros((5, 3), np.float32)
+    expression = np.repeat(rise[:, None], 52, axis=1)
+    motion = Motion(25.0, expression, zeros, zeros, np.zeros((5, 2), np.float32))
+    again = motion.resampled(50.0, 12)
+    assert again.fps == 50
+    np.testing.assert_allclose(again.expression[:9, 0], np.linspace(0, 1, 9), atol=1e-6)
+    assert (again.expression[9:, 0] == 1).all()
+    assert motion.duration == pytest.approx(0.2)
+
+
+def test_an_empty_motion_cannot_be_shown() -> None:
+    with pytest.raises(MotionError, match="without frames"):
+        Motion.still(0).resampled(25, 3)

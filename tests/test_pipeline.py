@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import vasari
-from vasari.errors import InputError, OutputError, PortraitError, SpeechError
+from vasari.errors import InputError, MotionError, OutputError, PortraitError, SpeechError
 from vasari.generate.controls import Controls
+from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.generate.pipeline import SILENT_WARNING, STAGES, Result, frames, generate
 from vasari.generate.portrait import Portrait
 from vasari.generate.speech import Speech
@@ -141,6 +142,22 @@ def test_the_same_seed_gives_the_same_motion(portrait: Portrait, speech: Speech)
     first, again, other = picture(1), picture(1), picture(2)
     # The watermark's id differs from clip to clip, the picture below it does not.
     assert np.abs(first - again).mean() < np.abs(first - other).mean()
+
+
+def test_a_given_motion_is_shown(portrait: Portrait, speech: Speech, tmp_path: Path) -> None:
+    still, wide = Motion.still(40), Motion.still(40)
+    wide.expression[:, ARKIT_INDEX["jawOpen"]] = 0.8
+    wide.save(tmp_path / "wide.npz")
+    shown = [
+        next(iter(vasari.frames(portrait, speech, motion=motion))).astype(int)
+        for motion in (still, tmp_path / "wide.npz")
+    ]
+    assert np.abs(shown[1] - shown[0]).max() > 60
+
+
+def test_a_motion_shorter_than_the_speech_is_refused(portrait: Portrait, speech: Speech) -> None:
+    with pytest.raises(MotionError, match=r"lasts 0\.2 s and the speech 1\.2 s"):
+        next(iter(vasari.frames(portrait, speech, motion=Motion.still(5))))
 
 
 def test_silence_makes_a_video_and_a_warning(portrait: Portrait, tmp_path: Path) -> None:
