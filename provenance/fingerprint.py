@@ -18,6 +18,7 @@ from vasari.provenance.pictures import spread_frames
 HashArray = npt.NDArray[np.uint8]  # (N, 8): 64 bits each
 LumaArray = npt.NDArray[np.uint8]
 
+HASH_BYTES = 8
 FRAMES = 6  # spread over the clip
 SIDE = 32  # pixels of the picture that is transformed
 FREQUENCIES = 9  # of each direction; the first, the mean, is left out
@@ -31,7 +32,7 @@ WINDOWS = ((1.0, 0.0, 0.0), *((share, *place) for share in (0.9, 0.8, 0.7) for p
 MAX_DISTANCE = 10.0
 
 
-def fingerprint(path: Path) -> bytes:
+def fingerprint_of(path: Path) -> bytes:
     """The fingerprint of a video or picture that can be decoded: hashes of frames and windows."""
     hashes = [_hashes(_luma(image), WINDOWS) for image in spread_frames(path, FRAMES)]
     return b"".join(each.tobytes() for each in hashes)
@@ -48,7 +49,7 @@ def distance(path: Path, original: bytes) -> float | None:
         The median over its frames of the bits, 0 to 64, by which each differs from the nearest
         frame or window of the original; None if there is nothing to compare.
     """
-    known = np.frombuffer(original, np.uint8).reshape(-1, 8)
+    known = np.frombuffer(original, np.uint8).reshape(-1, HASH_BYTES)
     frames = [_hashes(_luma(image), WINDOWS[:1])[0] for image in spread_frames(path, FRAMES)]
     if not frames or len(known) == 0:
         return None

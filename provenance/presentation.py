@@ -35,7 +35,7 @@ def show(verdict: Verdict, console: Console, objections: tuple[str, ...] = ()) -
     console.print(Text(plain(verdict.path), style="dim"))
     console.print(Text(f"{mark} {verdict.headline}", style))
     console.print()
-    console.print(_table(verdict))
+    console.print(_table(_rows(verdict)))
     for title, lines in (
         ("What your policy objects to", objections),
         ("What follows", verdict.follows),
@@ -47,11 +47,16 @@ def show(verdict: Verdict, console: Console, objections: tuple[str, ...] = ()) -
             console.print(_bullets(lines))
 
 
-def _table(verdict: Verdict) -> Table:
+def show_manifest(manifest: Manifest, console: Console) -> None:
+    """Print what a manifest says."""
+    console.print(_table(_manifest_rows(manifest)))
+
+
+def _table(rows: Iterator[tuple[str, RenderableType]]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    for name, value in _rows(verdict):
+    for name, value in rows:
         table.add_row(name, value)
     return table
 

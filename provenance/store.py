@@ -23,7 +23,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from vasari.errors import InputError, OutputError, ProvenanceError
 from vasari.provenance.evidence import read_stored
-from vasari.provenance.fingerprint import fingerprint
+from vasari.provenance.fingerprint import HASH_BYTES, fingerprint_of
 from vasari.provenance.folders import store_path
 
 SCHEMA_VERSION = 1
@@ -124,18 +124,19 @@ class ManifestStore:
         """Close all connections."""
         self._engine.dispose()
 
-    def add(self, manifest: bytes, file: Path | None = None) -> Entry:
+    def add(self, manifest: bytes, file: Path | None = None, *, fingerprint: bytes = b"") -> Entry:
         """Keep a manifest; adding the same one again changes nothing.
 
         Args:
             manifest: as `vasari.provenance.manifest.sign` returns it.
             file: the signed video, to know its frames again.
+            fingerprint: of its frames, where it was taken before.
 
         Raises:
             ProvenanceError: it cannot be read, or names no watermark of Vasari.
             OutputError: it could not be written.
         """
-        entry = _entry(manifest, file)
+        entry = _entry(manifest, fingerprint if file is None else fingerprint_of(file))
         values = {name: getattr(entry, name) for name in _COLUMNS}
         present = sql.select(_manifests.c.number).where(_manifests.c.label == entry.label)
         # Whoever keeps the same manifest at the same moment keeps it for both.
@@ -229,19 +230,20 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _entry(manifest: bytes, file: Path | None) -> Entry:
+def _entry(manifest: bytes, fingerprint: bytes) -> Entry:
     """What to keep of a manifest, by its own account, and of its file."""
     if len(manifest) > MAX_MANIFEST_BYTES:
         raise ProvenanceError(
             f"a manifest of {len(manifest)} bytes is too large to keep; at most "
             f"{MAX_MANIFEST_BYTES} are accepted"
         )
+    if len(fingerprint) % HASH_BYTES:
+        raise ProvenanceError(f"a fingerprint of {len(fingerprint)} bytes is none")
     label, content = read_stored(manifest)
     if not content.watermarks:
         raise ProvenanceError("a manifest that names no watermark of Vasari is not kept")
     identifier, now = int(content.watermarks[0], 16), datetime.now(timezone.utc)
-    frames = fingerprint(file) if file is not None else b""
-    return Entry(identifier, label, content.title, content.signer, now, manifest, frames)
+    return Entry(identifier, label, content.title, content.signer, now, manifest, fingerprint)
 
 
 def _to_entry(row: sql.Row[Any]) -> Entry:

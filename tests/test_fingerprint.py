@@ -13,7 +13,7 @@ from PIL import Image
 from test_manifest import BINDING
 
 from vasari.provenance.credentials import Credential
-from vasari.provenance.fingerprint import MAX_DISTANCE, WINDOWS, distance, fingerprint
+from vasari.provenance.fingerprint import MAX_DISTANCE, WINDOWS, distance, fingerprint_of
 from vasari.provenance.manifest import ManifestRecord, sign
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.verdict import State, verify
@@ -30,7 +30,7 @@ def write(path: Path, picture: np.ndarray) -> Path:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> bytes:
-    return fingerprint(write(tmp_path_factory.mktemp("original") / "a.png", ASTRONAUT))
+    return fingerprint_of(write(tmp_path_factory.mktemp("original") / "a.png", ASTRONAUT))
 
 
 CHANGES = {

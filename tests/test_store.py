@@ -142,8 +142,8 @@ import sys
 from vasari.provenance import store
 manifest = sys.stdin.buffer.read()
 number = 0
-def numbered(manifest):
-    entry = made(manifest)
+def numbered(manifest, fingerprint):
+    entry = made(manifest, fingerprint)
     return store.Entry(number, f"urn:{number}", "t", "s", entry.created, manifest)
 made, store._entry = store._entry, numbered
 with store.ManifestStore.default() as kept:

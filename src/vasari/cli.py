@@ -45,6 +45,10 @@ COMMANDS = {
     "watermark": Entry(
         "vasari.watermark.command:watermark", "Mark other videos and images; read the mark."
     ),
+    "store": Entry(
+        "vasari.provenance.store_command:store",
+        "Manifests kept for when a file has lost its own.",
+    ),
     "contact-sheet": Entry(
         "vasari.eval.command:contact_sheet", "Draw frames of a video beside each other in a PNG."
     ),
