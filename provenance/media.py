@@ -74,8 +74,11 @@ def _kind(container: InputContainer) -> MediaKind:
     if not (names & CONTAINERS or still) or len(container.streams) > MAX_STREAMS:
         return MediaKind.UNKNOWN
     for stream in container.streams.video:
+        codec = stream.codec_context  # None if no decoder knows the stream
         cover = stream.disposition & stream.disposition.attached_pic
-        if not cover and stream.width * stream.height <= MAX_PIXELS and _decodes(container, stream):
+        if codec is None or cover or codec.width * codec.height > MAX_PIXELS:
+            continue
+        if _decodes(container, stream):
             return MediaKind.IMAGE if still else MediaKind.VIDEO
     sounds = any(_decodes(container, stream) for stream in container.streams.audio)
     return MediaKind.SOUND if sounds else MediaKind.UNKNOWN
@@ -85,6 +88,9 @@ def _decodes(container: InputContainer, stream: VideoStream | AudioStream) -> bo
     """Whether a first frame comes out of a stream."""
     import av
 
+    codec: object = stream.codec_context
+    if codec is None:
+        return False
     try:
         if len(container.streams) > 1:  # a stream before may have been read; stills cannot seek
             container.seek(0)

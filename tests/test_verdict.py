@@ -356,6 +356,13 @@ def test_truncated_strangers_video_is_unusable(video, tmp_path):
         verify(path)
 
 
+def test_unknown_codec_is_unusable(video, tmp_path):
+    path = tmp_path / "unknown.mp4"
+    path.write_bytes(video.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(InputError, match="is no video, picture or sound that can be read"):
+        verify(path)
+
+
 def test_playlist_of_local_files_is_not_followed(video, tmp_path):
     playlist = tmp_path / "list.m3u8"
     playlist.write_text(f"#EXTM3U\n#EXTINF:1,\n{video}\n#EXT-X-ENDLIST\n")
