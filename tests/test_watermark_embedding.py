@@ -25,8 +25,8 @@ def psnr(frame, reference):
 
 
 def test_mark_has_the_target_psnr(portrait):
-    assert psnr(marked(portrait), portrait) == pytest.approx(PSNR, abs=0.3)
-    assert psnr(marked(portrait, psnr=40.0), portrait) == pytest.approx(40, abs=0.3)
+    assert psnr(marked(portrait), portrait) == pytest.approx(PSNR, abs=0.1)
+    assert psnr(marked(portrait, psnr=40.0), portrait) == pytest.approx(40, abs=0.1)
 
 
 def test_mark_is_the_same_every_time(portrait):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2gray
 from skimage.data import astronaut
-from skimage.transform import resize
+from skimage.transform import resize, rotate
 
 from vasari.errors import VideoError, WatermarkError
 from vasari.watermark import reading
@@ -25,8 +25,8 @@ def clip(height, width, frames=30):
         yield np.rint(weight * shifted + (1 - weight) * picture).astype(np.uint8)
 
 
-def marked(height, width, frames=30, **options):
-    embedder = Embedder(IDENTIFIER, height, width, **options)
+def marked(height, width, frames=30, identifier=IDENTIFIER, **options):
+    embedder = Embedder(identifier, height, width, **options)
     for luma in clip(height, width, frames):
         embedder.mark(luma)
         yield luma
@@ -92,14 +92,15 @@ def test_unmarked_video_gives_nothing(tmp_path):
 
 def test_another_key_gives_nothing():
     frames = list(marked(256, 256, key=b"mine"))
-    assert read_frames(frames) is None
-    assert read_frames(frames, key=b"yours") is None
+    assert read_frames(frames, transformed=False) is None
+    assert read_frames(frames, key=b"yours", transformed=False) is None
     assert read_frames(frames, key=b"mine").identifier == IDENTIFIER
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_flat_frames_give_nothing(level):
-    assert read_frames([np.full((256, 256), level, np.uint8)] * 5) is None
+    frames = [np.full((256, 256), level, np.uint8)] * 5
+    assert read_frames(frames, transformed=False) is None
 
 
 def test_noise_gives_nothing():
@@ -148,3 +149,67 @@ def test_weak_reading_is_no_reading(monkeypatch):
     found = read_frames(frames)
     monkeypatch.setattr(reading, "SIGNIFICANCE", found.p_value / 2)
     assert read_frames(frames) is None
+
+
+def cropped(luma):
+    return luma[60:440, 100:480]
+
+
+def mirrored(luma):
+    return luma[:, ::-1]
+
+
+def stretched(luma):
+    return resize(luma, (512, 682), preserve_range=True)
+
+
+def turned(luma):
+    return rotate(luma, -7, preserve_range=True)  # clockwise
+
+
+def inset(luma):
+    around = np.tile(np.linspace(60, 180, 512), (512, 1))
+    around[40:296, 200:456] = resize(luma, (256, 256), anti_aliasing=True, preserve_range=True)
+    return around
+
+
+@pytest.mark.parametrize(
+    ("change", "scale", "rotation", "aspect", "flipped"),
+    [
+        (cropped, 512 / 380, 0, 1, False),
+        (mirrored, 1, 0, 1, True),
+        (stretched, (4 / 3) ** 0.5, 0, 4 / 3, False),
+        (turned, 1, 7, 1, False),
+        (inset, 0.5, 0, 1, False),
+    ],
+)
+def test_mark_of_a_transformed_picture_is_found(change, scale, rotation, aspect, flipped):
+    frames = [np.rint(change(luma)).astype(np.uint8) for luma in marked(512, 512, frames=6)]
+    found = read_frames(frames)
+    assert found.identifier == IDENTIFIER
+    assert found.geometry.scale == pytest.approx(scale, rel=0.01)
+    assert found.geometry.rotation == pytest.approx(rotation, abs=0.4)
+    assert found.geometry.aspect == pytest.approx(aspect, rel=0.015)
+    assert found.geometry.mirrored is flipped
+
+
+def test_place_of_an_inset_picture_is_told():
+    frames = [np.rint(inset(luma)).astype(np.uint8) for luma in marked(512, 512, frames=6)]
+    place = read_frames(frames).region
+    np.testing.assert_allclose(np.array(place) * 512, [200, 40, 456, 296], atol=40)
+
+
+def test_marked_part_of_a_clip_is_told():
+    noise = np.random.default_rng(6)
+    plain = [noise.integers(90, 160, (192, 192), dtype=np.uint8) for _ in range(50)]
+    frames = plain[:25] + list(marked(192, 192, frames=50)) + plain[25:]
+    (interval,) = read_frames(frames, fps=25).intervals
+    assert interval.start == pytest.approx(1, abs=0.13)
+    assert interval.end == pytest.approx(3, abs=0.13)
+
+
+def test_pattern_without_a_payload_is_not_read():
+    """A mark too damaged to tell its identifier must not give a wrong one."""
+    frames = list(marked(256, 256, frames=3))
+    others = list(marked(256, 256, frames=3, identifier=0x123456789ABC))
+    assert read_frames([a // 2 + b // 2 for a, b in zip(frames, others, strict=True)]) is None

@@ -27,6 +27,7 @@ MIN_SIDE = 96  # pixels; a chip is at least one pixel
 PERIOD = 50  # frames between two possible changes of the pattern's polarity
 PEAK = 255.0  # of luma, for the PSNR
 PSNR = 44.0  # dB
+ROUNDING = 1 / 12  # mean square error of rounding to whole levels (Bennett 1948)
 
 # Texture hides the mark: its amplitude grows with a power of the picture's own. Vision alone would
 # allow 0.6-0.7 (Legge & Foley 1980), but at a given PSNR a more even mark is read more easily.
@@ -74,7 +75,7 @@ class Embedder:
         self._pattern /= np.sqrt(np.mean(self._pattern**2))
         self._polarity = pattern.polarity
         self._block = max(side // BLOCKS_ACROSS, 1)
-        self._power = PEAK**2 / 10 ** (psnr / 10)
+        self._power = max(PEAK**2 / 10 ** (psnr / 10) - ROUNDING, 0.0)
         self._frames = 0
 
     def mark(self, luma: LumaArray) -> None:

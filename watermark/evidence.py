@@ -36,6 +36,8 @@ class Evidence:
     p_value: float  # bound on the chance of such a fit without a watermark, at a given place
     signs: npt.NDArray[np.float64]  # (127,) the coded bits as +1 and -1
     bit_errors: int  # how many of them were received wrong
+    sync_score: float  # z-score of the synchronisation pattern, of either sign
+    correlation: float  # cosine between the received bits and the payload's
     weights: FloatArray  # (T,) the polarity of each tile as it was counted
 
 
@@ -45,10 +47,10 @@ def weigh(folded: Float32Array, pattern: Pattern) -> Evidence:
     The frames are summed with the polarity that the synchronisation pattern shows in each.
     """
     strength = smoothed(sync_strength(folded, pattern))
-    found = [_decode(folded, weights, pattern) for weights in _polarities(strength)]
+    found = [fit(folded, weights, pattern) for weights in _polarities(strength)]
     # Where only some frames carry the mark, they should count most. The pattern itself chose such
     # weights, so that its fit proves nothing; that of the payload does.
-    found.append(_decode(folded, strength, pattern, sync_counts=False))
+    found.append(fit(folded, strength, pattern, sync_counts=False))
     return min(found, key=lambda evidence: evidence.p_value)
 
 
@@ -79,27 +81,33 @@ def sync_strength(folded: Float32Array, pattern: Pattern) -> FloatArray:
     return np.tensordot(folded.astype(np.float64), template, 2)
 
 
-def _decode(
+def fit(
     folded: Float32Array, weights: FloatArray, pattern: Pattern, *, sync_counts: bool = True
 ) -> Evidence:
-    """Sum the frames with these weights and decode the payload."""
+    """The payload of folded frames (T, 96, 96) summed with weights (T,).
+
+    ``sync_counts`` is for weights that were not chosen by the synchronisation pattern itself.
+    """
     chips = chips_of(whitened(np.tensordot(weights, folded, 1)))
     sync = float(np.mean(chips * pattern.sync))
     chips *= -1.0 if sync < 0 else 1.0
     energy = float(np.mean(chips**2)) or 1.0
-    fit = sync**2 / energy
+    share = sync**2 / energy
     chips -= abs(sync) * pattern.sync
     received = np.bincount(pattern.bits.ravel(), (chips * pattern.signs).ravel()).astype(np.float64)
     decoding = decode_identifier(received)
     chance = decoding.p_value
     if sync_counts:
         # Hoeffding's bound for a sum of the chips with random signs, for both polarities.
-        sync_chance = min(1.0, 2.0 * math.exp(-0.5 * fit * chips.size))
+        sync_chance = min(1.0, 2.0 * math.exp(-0.5 * share * chips.size))
         chance = _polarity_choices(weights) * _product(sync_chance, chance)
     chance = min(1.0, WEIGHTINGS * chance) if decoding.p_value <= WRONG_IDENTIFIER else 1.0
     errors = int(np.count_nonzero(received * decoding.signs < 0))
     polarity = weights if sync >= 0 else -weights
-    return Evidence(decoding.identifier, chance, decoding.signs, errors, polarity)
+    score = math.copysign(math.sqrt(share * chips.size), sync)
+    return Evidence(
+        decoding.identifier, chance, decoding.signs, errors, score, decoding.correlation, polarity
+    )
 
 
 def _polarity_choices(weights: FloatArray) -> float:
