@@ -8,6 +8,7 @@ Perceptual Image Hash Functions, 2010, section 3.2.1). Two videos of the same po
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,13 @@ def fingerprint_of(path: Path) -> bytes:
     """The fingerprint of a video or picture that can be decoded: hashes of frames and windows."""
     hashes = [_hashes(_luma(image), WINDOWS) for image in spread_frames(path, FRAMES)]
     return b"".join(each.tobytes() for each in hashes)
+
+
+def fingerprint_of_picture(content: bytes) -> bytes:
+    """The fingerprint of one picture, for instance the thumbnail that a manifest carries."""
+    from PIL import Image
+
+    return _hashes(_luma(Image.open(io.BytesIO(content))), WINDOWS).tobytes()
 
 
 def distance(path: Path, original: bytes) -> float | None:

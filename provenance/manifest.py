@@ -66,6 +66,11 @@ MAX_THUMBNAIL_PIXELS = 60_000_000
 
 _TIME_STAMP_FAILURE = re.compile("http resolver|TSA|time.?stamp", re.IGNORECASE)
 
+# Without these the C2PA library holds a copy or two of the whole video in memory. Its hash becomes
+# a tree over pieces of the video (C2PA 2.2, section 18.7.2), which is made piece by piece.
+MAX_SIGNING_MEMORY = 16  # MB of video; longer ones go through a temporary file
+HASHED_PIECE = 1024  # kB
+
 UNKNOWN_MIME_TYPE = "application/octet-stream"
 
 
@@ -251,6 +256,10 @@ def _settings() -> dict[str, Any]:
         "builder": {
             "created_assertion_labels": list(CREATED_ASSERTIONS),
             "thumbnail": {"enabled": False},  # ours are quicker
+        },
+        "core": {
+            "backing_store_memory_threshold_in_mb": MAX_SIGNING_MEMORY,
+            "merkle_tree_chunk_size_in_kb": HASHED_PIECE,
         },
     }
 

@@ -72,7 +72,7 @@ ul.tree ul.tree { border-left: 2px solid var(--line); margin-left: .5rem; paddin
 .checks .no::before { content: "\\2718"; color: var(--bad) }
 .checks .unknown::before { content: "?"; color: var(--fair) }
 .strip { display: grid; grid-template-columns: repeat(6, 1fr); gap: .5rem }
-figure { margin: 0 } figure img { width: 100%; border-radius: .3rem; display: block }
+figure { margin: 0 0 .8rem } figure img { width: 100%; border-radius: .3rem; display: block }
 code { font-size: .875em }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem }
 @media (max-width: 32rem) { .strip { grid-template-columns: repeat(3, 1fr) }

@@ -23,7 +23,7 @@ from vasari.provenance.findings import main_failure
 from vasari.provenance.media import MediaKind, check_file, media_kind
 
 if TYPE_CHECKING:
-    from vasari.provenance.store import ManifestStore
+    from vasari.provenance.store import Entry, ManifestStore
 
 
 class State(enum.Enum):
@@ -185,15 +185,25 @@ def _recover(
     path: Path, store: ManifestStore, watermark: Watermark, trust_anchors: bytes
 ) -> tuple[Recovered, ...]:
     """The manifests that a store keeps under a watermark, those first that look alike."""
-    from vasari.provenance.fingerprint import MAX_DISTANCE, distance
-
     found = []
     for entry in store.by_identifier(int(watermark.identifier or "0", 16))[:MAX_RECOVERED]:
         _, manifest = read_stored(entry.manifest, trust_anchors)
-        bits = distance(path, entry.fingerprint)
-        looks_alike = None if bits is None else bits <= MAX_DISTANCE
+        looks_alike = _looks_alike(path, entry, manifest)
         found.append(Recovered(manifest, entry.label, entry.created.isoformat(), looks_alike))
     return tuple(sorted(found, key=lambda each: each.looks_alike is not True))
+
+
+def _looks_alike(path: Path, entry: Entry, manifest: Manifest) -> bool | None:
+    """Compare a file with the original's kept frames, or else with the signed thumbnail of one."""
+    from vasari.provenance.fingerprint import MAX_DISTANCE, distance, fingerprint_of_picture
+    from vasari.provenance.pictures import thumbnails
+
+    original = entry.fingerprint
+    if not original:
+        pictures = thumbnails(entry.manifest, [manifest.thumbnail])
+        original = b"".join(fingerprint_of_picture(each) for each in pictures.values())
+    bits = distance(path, original)
+    return None if bits is None else bits <= MAX_DISTANCE
 
 
 def _compared(

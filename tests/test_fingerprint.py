@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,15 +76,19 @@ def write_clip(path: Path, picture: np.ndarray) -> Path:
     return path
 
 
-def test_copied_watermark_is_noticed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("keeps_file", [True, False])
+def test_copied_watermark_is_noticed(tmp_path, monkeypatch, keeps_file):
     found = SimpleNamespace(identifier=BINDING.identifier, p_value=1e-30)
     monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
     unsigned = write_clip(tmp_path / "unsigned.mp4", ASTRONAUT)
     signed = tmp_path / "signed.mp4"
-    manifest = sign(unsigned, signed, ManifestRecord("a", (), BINDING), Credential.default())
+    jpeg = io.BytesIO()
+    Image.fromarray(ASTRONAUT).resize((256, 256)).save(jpeg, "JPEG")
+    record = ManifestRecord("a", (), BINDING, thumbnail=jpeg.getvalue())
+    manifest = sign(unsigned, signed, record, Credential.default())
     other = write_clip(tmp_path / "other.mp4", OTHERS[1])
     with ManifestStore.default() as store:
-        store.add(manifest, signed)
+        store.add(manifest, signed if keeps_file else None)
         upload, copied = verify(unsigned, store=store), verify(other, store=store)
     assert upload.state is copied.state is State.STRIPPED
     assert upload.recovered[0].looks_alike is True
