@@ -93,7 +93,7 @@ def test_json(signed, capsys):
 
 def test_broken(signed, capsys):
     content = bytearray(signed.read_bytes())
-    content[content.index(b"mdat") + 500] ^= 1
+    content[content.rindex(b"mdat") + 500] ^= 1
     signed.write_bytes(content)
     assert run(["verify", str(signed)]) == 4
     text = said(capsys)
