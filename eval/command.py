@@ -19,7 +19,7 @@ from vasari.errors import OutputError
 @click.option("--rows", default=4, show_default=True, help="Rows, 1-64.")
 @click.option("--width", default=224, show_default=True, help="Pixels of one frame, 16-1024.")
 def contact_sheet(video: Path, output: Path, columns: int, rows: int, width: int) -> None:
-    r"""Draw frames of VIDEO beside each other, each with its time in seconds.
+    """Draw frames of VIDEO beside each other, each with its time in seconds.
 
     \b
     Example:

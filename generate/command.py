@@ -120,7 +120,7 @@ def generate(
     store: str | None,
     as_json: bool,
 ) -> None:
-    r"""Make PORTRAIT speak: a marked and signed talking video.
+    """Make PORTRAIT speak: a marked and signed talking video.
 
     PORTRAIT is a photo or a work of art (JPEG, PNG, WebP, HEIC) that shows a face, from 200
     pixels to 50 megapixels. The voice is a file or a text; the output keeps the file's sound.

@@ -45,7 +45,7 @@ def live(
     fps: float,
     recordings: Path | None,
 ) -> None:
-    r"""Show an avatar in the browser that answers in real time.
+    """Show an avatar in the browser that answers in real time.
 
     Open the address that is printed. The avatar says what you type, what your microphone hears, a
     sound file, or what a program sends (docs/live.md). Every frame carries the watermark of its

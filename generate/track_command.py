@@ -21,7 +21,7 @@ from vasari.errors import InputError
 )
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Videos at a time.")
 def track(videos: tuple[Path, ...], output: Path, jobs: int) -> None:
-    r"""Turn the face in each of VIDEOS into motion: expression, head pose and gaze.
+    """Turn the face in each of VIDEOS into motion: expression, head pose and gaze.
 
     For talk.mp4 the folder gets talk.npz, which `vasari.Motion.load` reads, and talk.wav where
     the video has sound. What is there already is kept, so that a run that was stopped goes on

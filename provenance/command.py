@@ -58,7 +58,7 @@ def verify(
     policy: Path | None,
     report: Path | None,
 ) -> None:
-    r"""Say where FILE comes from, who says so, and whether it was changed since.
+    """Say where FILE comes from, who says so, and whether it was changed since.
 
     FILE is a video, picture or sound, made by Vasari or by anyone else. Two things are looked for:
     the C2PA manifest, a signed statement inside the file that breaks if one byte changes, and

@@ -97,7 +97,9 @@ def test_every_command_has_help_and_a_summary(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([name, "--help"]) == 0
-    assert f"Usage: vasari {name}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"Usage: vasari {name}" in shown
+    assert "\\b" not in shown, "a raw docstring hides click's backspace"
     assert re.fullmatch(r"[A-Z].{10,60}\.", COMMANDS[name].summary)
 
 
