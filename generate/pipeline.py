@@ -42,6 +42,8 @@ MIN_FPS, MAX_FPS = 24.0, 60.0
 DEFAULT_FPS = 25.0
 MOTION_TOLERANCE = 0.5  # seconds by which a given motion may end before the speech
 STAGES = ("decode", "motion", "render", "watermark", "encode", "sign")
+# The portrait is a recording, its lips follow a trained model.
+SOURCE_TYPE = "compositeWithTrainedAlgorithmicMedia"
 SILENT_WARNING = "the speech is silent: the portrait breathes and blinks, its lips stay closed"
 
 
@@ -239,6 +241,7 @@ class _Clip:
             title=draft.output.name,
             ingredients=self.ingredients,
             watermark=SoftBinding(ALGORITHM, self.identifier),
+            source_type=SOURCE_TYPE,
             controls=control_parameters(self.controls),
             thumbnail=thumbnail,
         )

@@ -74,6 +74,7 @@ def test_the_output_is_marked_and_signed(made: Result) -> None:
     assert made.watermark == f"{read_video(made.path).identifier:012x}"
     verdict = verify(made.path)
     assert verdict.exit_code == 0
+    assert b"compositeWithTrainedAlgorithmicMedia" in made.path.read_bytes()
     assert made.signer.startswith("Vasari test signer")
     assert "no trust list" in made.standing
 
