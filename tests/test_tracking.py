@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -78,3 +80,17 @@ def test_one_that_fails_does_not_stop_the_rest(video: Path, tmp_path: Path) -> N
 def test_names_that_would_overwrite_each_other(video: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(command, [str(video), str(video), "-o", str(tmp_path)])
     assert "same name" in str(result.exception)
+
+
+def test_the_command_ends(video: Path, tmp_path: Path) -> None:
+    """Worker processes hold stderr open; the filter of native chatter must not wait for them."""
+    run = subprocess.run(
+        [sys.executable, "-c", "from vasari.cli import main; main()"]
+        + ["track", str(video), "-o", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert f"{FRAMES} frames" in run.stdout

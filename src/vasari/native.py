@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterator
 
 from vasari.errors import VasariError
@@ -17,6 +18,8 @@ from vasari.errors import VasariError
 CHATTER = re.compile(
     rb"^(INFO: |WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:)"
 )
+
+FILTER_PATIENCE = 0.5  # seconds that the end of a command waits for its last words
 
 # Shared libraries that OpenCV's build with a window system asks for, and their Debian packages.
 _DEBIAN_PACKAGES = {
@@ -68,9 +71,20 @@ def filtered_stderr() -> Iterator[None]:
     finally:
         sys.stderr.flush()
         os.dup2(terminal, 2)
-        os.waitpid(child, 0)
+        _wait_briefly(child)
         sys.stderr.close()
         sys.stderr = python_stderr
+
+
+def _wait_briefly(child: int) -> None:
+    """Let the filter write its last lines.
+
+    It ends when nobody can write to it any more. A process that this one leaves behind, such as
+    multiprocessing's resource tracker, still can, and itself waits for this one to end.
+    """
+    deadline = time.monotonic() + FILTER_PATIENCE
+    while os.waitpid(child, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _copy_without_chatter(source: int, destination: int) -> None:
