@@ -153,6 +153,19 @@ def test_nothing_is_fetched(signed, monkeypatch):
     assert run(["verify", str(signed)]) == 0
 
 
+def test_several_files_get_a_line_each(signed, video, tmp_path, capsys):
+    arguments = ["verify", str(signed), str(video), str(tmp_path / "nowhere.mp4")]
+    assert run(arguments) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:11] for line in lines] == ["0  valid   ", "3  none    ", "2  unusable"]
+    assert "does not exist" in lines[2]
+    assert run([*arguments, "--json"]) == 3
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["exit_code"] for each in told] == [0, 3, 2]
+    assert run([*arguments, "--report", str(tmp_path / "r.html")]) == 2
+    assert "--report is about one file" in capsys.readouterr().err
+
+
 def test_help_teaches():
     text = " ".join(CliRunner().invoke(verify, ["--help"]).output.split())
     for words in ("C2PA", "watermark", "Exit codes", "--trust", "--json", "Nothing is fetched"):
