@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
@@ -37,6 +38,7 @@ from vasari.watermark.tiles import (
 
 Complex64Array = npt.NDArray[np.complex64]
 
+THREADS = 2  # the kernels release the interpreter lock
 GRID = 64  # positions of the tile along each axis; the lines reach 30 cycles, so 61 would do
 WINDOWS = 3  # stretches of the clip whose frames are averaged, each short against the polarity's
 WINDOW_FRAMES = 16
@@ -252,14 +254,20 @@ class _Scan:
 
     def _compare(self, maps: FloatArray) -> tuple[Float32Array, npt.NDArray[np.intp]]:
         """Scores (N, 2) of maps (N, 2, 2), plain and mirrored, and their best places (N, 2, 2)."""
+        frequencies = np.linalg.inv(maps).transpose(0, 2, 1) / PERIOD
+        with ThreadPoolExecutor(THREADS) as pool:
+            parts = list(pool.map(self._compare_part, np.array_split(frequencies, THREADS)))
+        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
+
+    def _compare_part(self, maps: FloatArray) -> tuple[Float32Array, npt.NDArray[np.intp]]:
+        """The same for maps (N, 2, 2) of frequencies."""
         import cv2
 
         lines = _Lines.of(self.pattern)
         scores, places = np.empty((len(maps), 2), np.float32), np.empty((len(maps), 2, 2), np.intp)
         packed = np.zeros((self.spectra.shape[2], GRID, GRID), np.complex64)
         correlations = np.empty((*packed.shape, 2), np.float32)
-        frequencies = np.linalg.inv(maps).transpose(0, 2, 1) / PERIOD
-        for index, inverse in enumerate(frequencies):
+        for index, inverse in enumerate(maps):
             norms = _sample(self.spectra, lines.places, lines.values, inverse, packed)
             for window, plane in enumerate(packed.view(np.float32)):
                 pairs = plane.reshape(GRID, GRID, 2)
