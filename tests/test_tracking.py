@@ -85,8 +85,15 @@ def test_names_that_would_overwrite_each_other(video: Path, tmp_path: Path) -> N
 def test_the_command_ends(video: Path, tmp_path: Path) -> None:
     """Worker processes hold stderr open; the filter of native chatter must not wait for them."""
     run = subprocess.run(
-        [sys.executable, "-c", "from vasari.cli import main; main()"]
-        + ["track", str(video), "-o", str(tmp_path)],
+        [
+            sys.executable,
+            "-c",
+            "from vasari.cli import main; main()",
+            "track",
+            str(video),
+            "-o",
+            str(tmp_path),
+        ],
         capture_output=True,
         text=True,
         timeout=120,
