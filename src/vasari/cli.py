@@ -32,9 +32,7 @@ COMMANDS = {
     "track": Entry(
         "vasari.generate.track_command:track", "Turn the faces in videos into motion files."
     ),
-    "live": Entry(
-        "vasari.generate.live_command:live", "Show an avatar that answers in real time."
-    ),
+    "live": Entry("vasari.generate.live_command:live", "Show an avatar that answers in real time."),
     "verify": Entry(
         "vasari.provenance.command:verify", "Say what a video's provenance proves, and what not."
     ),
