@@ -280,28 +280,21 @@ def robustness(
     clips: tuple[Path, ...], seconds: float, psnr: float, names: tuple[str, ...]
 ) -> None:
     """Print how often the identifier is read back after each attack, and what the mark costs."""
-    found: dict[str, list[bool]] = {name: [] for name in names or ATTACKS}
-    spent: dict[str, list[float]] = {name: [] for name in found}
-    costs: list[tuple[float, float, float]] = []
-    for path in clips:
-        clip = load(path, seconds)
-        identifier = new_identifier()
+    loaded = [load(path, seconds) for path in clips]
+    identifiers = [new_identifier() for _ in loaded]
+    begun = time.perf_counter()
+    copies = [marked(clip, i, psnr) for clip, i in zip(loaded, identifiers, strict=True)]
+    spent = (time.perf_counter() - begun) / sum(len(clip) for clip in loaded)
+    _print_costs(spent, [_price(clip, copy) for clip, copy in zip(loaded, copies, strict=True)])
+    for name in names or ATTACKS:
+        change, codec, crf = ATTACKS[name]
+        files = [encoded(change(copy), crf, codec) for copy in copies]
         begun = time.perf_counter()
-        copy = marked(clip, identifier, psnr)
-        costs.append(((time.perf_counter() - begun) / len(clip), *_price(clip, copy)))
-        for name, results in found.items():
-            change, codec, crf = ATTACKS[name]
-            data = encoded(change(copy), crf, codec)
-            begun = time.perf_counter()
-            reading = _read(data)
-            spent[name].append(time.perf_counter() - begun)
-            results.append(reading == identifier)
-    _print_costs(costs, len(clips))
-    for name, results in found.items():
-        low, high = interval(sum(results), len(results))
+        hits = sum(_read(file) == i for file, i in zip(files, identifiers, strict=True))
+        spent = (time.perf_counter() - begun) / len(files)
+        low, high = interval(hits, len(files))
         click.echo(
-            f"{name:28} {sum(results):3}/{len(results)}  {low:4.0%}-{high:4.0%}"
-            f"  {np.mean(spent[name]):6.2f} s to read"
+            f"{name:28} {hits:3}/{len(files)}  {low:4.0%}-{high:4.0%}  {spent:6.2f} s to read"
         )
 
 
@@ -320,10 +313,10 @@ def _price(clip: Clip, copy: Clip) -> tuple[float, float]:
     return 10 * math.log10(255**2 / float(error)), growth
 
 
-def _print_costs(costs: list[tuple[float, float, float]], clips: int) -> None:
-    seconds, psnr, growth = np.array(costs).T
-    click.echo(f"{clips} clips, {SIZE} pixels")
-    click.echo(f"embedding, ms per frame      {1000 * np.median(seconds):.2f} (median)")
+def _print_costs(seconds: float, prices: list[tuple[float, float]]) -> None:
+    psnr, growth = np.array(prices).T
+    click.echo(f"{len(prices)} clips, {SIZE} pixels")
+    click.echo(f"embedding, ms per frame      {1000 * seconds:.2f}")
     click.echo(f"PSNR, dB                     {psnr.mean():.1f} (least {psnr.min():.1f})")
     click.echo(
         f"bit rate at CRF 23           {np.median(growth):+.0%} (median; "
