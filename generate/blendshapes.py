@@ -224,7 +224,7 @@ def _jaw_drop(points: Float32Array) -> Float32Array:
     y, z = points[:, 1] - JAW_JOINT[1], points[:, 2] - JAW_JOINT[2]
     down = y * np.cos(angle) - z * np.sin(angle) - y + JAW_GLIDE[1]
     back = y * np.sin(angle) + z * np.cos(angle) - z + JAW_GLIDE[2]
-    return np.stack([np.zeros_like(down), down, back], axis=1).astype(np.float32)
+    return np.asarray(np.stack([np.zeros_like(down), down, back], axis=1), np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -232,11 +232,10 @@ def _jaw_share() -> Float32Array:
     """How far each point goes with the lower jaw, (478,) 0..1: 1 on its bone, 0 on the skull."""
     arch = np.sqrt(1 - np.linspace(-1, 1, len(LOWER_LIP_INNER)) ** 2)  # an open mouth is round
     upper, lower = CORNER_SHARE * (1 - arch), CORNER_SHARE + (1 - CORNER_SHARE) * arch
-    points = JAW_BONE + SKULL + UPPER_LIP_INNER + UPPER_LIP_OUTER
-    points += LOWER_LIP_INNER[1:-1] + LOWER_LIP_OUTER[1:-1]
+    lips = UPPER_LIP_INNER + UPPER_LIP_OUTER + LOWER_LIP_INNER[1:-1] + LOWER_LIP_OUTER[1:-1]
     bone, skull = np.ones(len(JAW_BONE)), np.zeros(len(SKULL))
     values = np.concatenate([bone, skull, upper, upper, lower[1:-1], lower[1:-1]])[:, None]
-    return _interpolate(_laplacian(), points, values)[:, 0]
+    return _interpolate(_laplacian(), JAW_BONE + SKULL + lips, values)[:, 0]
 
 
 def _both_sides(name: str, handles: tuple[Handle, ...]) -> tuple[Handle, ...]:

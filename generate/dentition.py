@@ -121,7 +121,8 @@ def _plane(density: float) -> tuple[Float32Array, Float32Array]:
     """The cm coordinates, x to the right and y down, of each pixel of a drawing."""
     columns = np.arange(round(2 * SHEET_HALF_WIDTH * density), dtype=np.float32)
     rows = np.arange(round(SHEET_HEIGHT * density), dtype=np.float32)
-    return np.meshgrid(columns / density - SHEET_HALF_WIDTH, rows / density - SHEET_ABOVE)
+    x, y = np.meshgrid(columns / density - SHEET_HALF_WIDTH, rows / density - SHEET_ABOVE)
+    return x, y
 
 
 def _draw_row(

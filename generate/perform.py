@@ -216,7 +216,7 @@ def _measure(offsets: Float32Array) -> Float64Array:
     upper, lower = list(_OPENINGS_UPPER), list(_OPENINGS_LOWER)
     openings = OPENING_WEIGHT * (offsets[lower] - offsets[upper])[:, :2]
     points = offsets[:MESH_POINTS] * _point_weights()
-    return np.concatenate([points.ravel(), openings.ravel()]).astype(np.float64)
+    return np.asarray(np.concatenate([points.ravel(), openings.ravel()]), np.float64)
 
 
 @lru_cache(maxsize=1)

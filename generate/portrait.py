@@ -61,7 +61,7 @@ class Frame:
         left, top, side = self.left, self.top, self.side
         beyond = max(-left, -top, left + side - width, top + side - height, 0)
         if beyond:
-            image = cv2.copyMakeBorder(image, *[beyond] * 4, cv2.BORDER_REPLICATE)
+            image = np.pad(image, ((beyond, beyond), (beyond, beyond), (0, 0)), mode="edge")
             left, top = left + beyond, top + beyond
         cut = image[top : top + side, left : left + side]
         method = cv2.INTER_AREA if side > size else cv2.INTER_LANCZOS4

@@ -160,7 +160,7 @@ def _distance_to_outline(portrait: Portrait, grid: Float32Array) -> Float32Array
     inside = cv2.distanceTransform(person, cv2.DIST_L2, cv2.DIST_MASK_5)
     spots = np.clip(np.rint(grid), 0, size - 1).astype(int)
     distance = inside[spots[:, 1], spots[:, 0]] / portrait.placement.scale
-    return np.minimum(distance, SKULL_CURVE).astype(np.float32)
+    return np.asarray(np.minimum(distance, SKULL_CURVE), np.float32)
 
 
 def _ease_slopes(points: Float32Array, faces: Int32Array) -> Float32Array:

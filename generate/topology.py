@@ -81,4 +81,4 @@ def edges() -> Int32Array:
     """The edges of the face surface, (E, 2), each once."""
     faces = triangles()
     pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    return np.asarray(np.unique(np.sort(pairs, axis=1), axis=0), np.int32)
