@@ -26,8 +26,11 @@ from vasari.generate.speech import HISTOGRAM_EDGES, Level, level_of
 
 Float32Array = npt.NDArray[np.float32]
 
-LOOK_AHEAD = 0.06  # seconds of sound that are heard before the frame that they belong to
-HELD = 15  # spectra whose mean stands for what is not heard yet
+LOOK_AHEAD = 0.07  # seconds of sound that are heard before the frame that they belong to
+# What is not heard yet goes over from the last moments to what the last second was like. Against a
+# motion that knows the future, this came nearest among holding, mirroring and silence.
+LAST, WHILE = 3, 100  # spectra
+PASSING = 10.0  # spectra in which two thirds of the way are gone
 STEERING = 0.12  # seconds in which a control comes two thirds of the way
 # Seconds over which talk and stress are smoothed, twice: they lack their future, and a head must
 # not shake with every hop of it.
@@ -42,6 +45,7 @@ MEASURING = 10  # heard spectra between two measurements of the level
 
 _BEFORE = math.ceil(max(articulation.CONTEXT, prosody.CONTEXT) * FRAME_RATE)
 _AFTER = _BEFORE - math.ceil(LOOK_AHEAD * FRAME_RATE)
+_LASTING = np.exp(-np.arange(1, _AFTER + 1, dtype=np.float32) / PASSING)[:, None]
 # Windowed sinc at a third of the band: 48 kHz becomes 16 kHz.
 _DECIMATION = 3
 _TAPS = np.sinc(np.arange(-24, 25) / _DECIMATION) * np.hamming(49)
@@ -76,7 +80,7 @@ class Listener:
     def read(self, time: float) -> tuple[Articulation, Prosody]:
         """Mouth and melody, one value each, at a time in seconds, LOOK_AHEAD or so before now."""
         rows = np.stack(self._rows)
-        future = np.repeat(rows[-HELD:].mean(axis=0, keepdims=True), _AFTER, axis=0)
+        future = rows[-WHILE:].mean(axis=0) * (1 - _LASTING) + rows[-LAST:].mean(axis=0) * _LASTING
         first = (self._count - 1 - len(rows)) * HOP_SECONDS  # the spectrum of a hop is its start's
         times = np.array([time - first])
         return read_levels(np.concatenate([rows, future]), times, self._level)

@@ -38,6 +38,7 @@ STREAM, NOTES, PORTRAIT, VIDEO, SIGNED = (
     "stream.ts", "notes.json", "portrait.png", "video.mp4", "signed.mp4"
 )  # fmt: skip
 AAC_BIT_RATE = 144_000  # bit/s, transparent for speech
+STREAM_OPTIONS = {"flush_packets": "1"}  # what was muxed is in the file if the service is killed
 MAX_SECONDS = 2 * 3600.0  # a forgotten recording must not fill the disk
 
 
@@ -75,7 +76,9 @@ class Recorder:
             self._lock = _lock(self._part)
             (self._part / PORTRAIT).write_bytes(portrait)
             (self._part / NOTES).write_text(json.dumps(asdict(notes)))
-            self._file = av.open(str(self._part / STREAM), "w", format="mpegts")
+            self._file = av.open(
+                str(self._part / STREAM), "w", format="mpegts", options=STREAM_OPTIONS
+            )
         self._video = self._file.add_mux_stream("h264", width=size, height=size)
         self._audio = self._file.add_stream("aac", rate=RATE, layout="mono")
         self._audio.bit_rate = AAC_BIT_RATE
@@ -167,18 +170,26 @@ def _finalise(part: Path, credential: Credential, store: ManifestStore) -> Path:
 
     output = part.with_name(part.name[1 : -len(SUFFIX)])
     with _named(part.parent):
-        notes = json.loads((part / NOTES).read_text())
+        notes = _read_notes(part / NOTES)
         _remux(part / STREAM, part / VIDEO)
         record = ManifestRecord(
             title=output.name,
             ingredients=(Ingredient(part / PORTRAIT, "portrait", "portrait.png", "image/png"),),
-            watermark=SoftBinding(ALGORITHM, notes["identifier"]),
-            controls=notes["controls"],
+            watermark=SoftBinding(ALGORITHM, notes.identifier),
+            controls=notes.controls,
         )
         store.add(sign(part / VIDEO, part / SIGNED, record, credential))
         os.replace(part / SIGNED, output)
         shutil.rmtree(part, ignore_errors=True)
     return output
+
+
+def _read_notes(path: Path) -> Notes:
+    """What a recording's manifest will say."""
+    try:
+        return Notes(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise OutputError(f"the recording's notes {path.name} are damaged") from error
 
 
 def _remux(source: Path, destination: Path) -> None:

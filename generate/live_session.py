@@ -6,6 +6,7 @@ first frame leaves: whoever records their screen holds frames that lead back to 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import tempfile
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vasari.errors import InputError, VasariError
+from vasari.errors import InputError, SpeechError, VasariError
 from vasari.generate.controls import Controls
 from vasari.generate.live_encoder import VideoPacket
 from vasari.generate.live_recording import Notes, Recorder
@@ -24,7 +25,7 @@ from vasari.generate.live_sound import Caption, Int16Array, Voice, samples_of
 from vasari.generate.live_stage import Stage
 from vasari.generate.pipeline import as_jpeg, as_png, control_parameters
 from vasari.generate.portrait import Portrait
-from vasari.generate.synthesis import DEFAULT_VOICE, speak
+from vasari.generate.synthesis import DEFAULT_VOICE, languages, speak, voices
 from vasari.watermark.payload import ALGORITHM, format_identifier, new_identifier
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class LiveSession:
     def start(self) -> None:
         """Begin to move."""
         self._stage.start()
+        self._talk.submit(_learn_to_speak)
 
     def close(self, reason: str) -> None:
         """End, tell the viewers why, and finish the recording."""
@@ -317,3 +319,10 @@ class LiveSession:
             first = Path(name, "first.jpg")
             first.write_bytes(jpeg)
             self._store.add(sign(first, Path(name, "signed.jpg"), record, self._credential))
+
+
+def _learn_to_speak() -> None:
+    """Ask what can be spoken before the first sentence comes: it would wait for that."""
+    with contextlib.suppress(SpeechError):
+        languages()
+        voices()

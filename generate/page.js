@@ -10,8 +10,8 @@ const MIN_DELAY = 0.02, MAX_DELAY = 0.25; // seconds
 const MARGIN = 0.006; // seconds between a frame's coming and its showing
 // The delay follows what is needed no faster than the sound can be stretched unheard; where that is
 // too slow, both jump.
-const FOLLOW_UP = 0.004, FOLLOW_DOWN = 0.002, JUMP = 0.06; // seconds per tick
-const KEPT = 400; // measurements that the shown figures are of
+const FOLLOW = 0.004, JUMP = 0.06; // seconds per tick
+const KEPT = 200; // measurements that the shown figures are of
 
 const $ = (id) => document.getElementById(id);
 const seconds = () => performance.now() / 1000;
@@ -40,7 +40,7 @@ class Clock {
 /** Decodes frames and shows each at its time. */
 class Screen {
   constructor(canvas, clock) {
-    this.context = canvas.getContext("2d", { alpha: false, desynchronized: true });
+    this.context = canvas.getContext("2d", { alpha: false });
     this.clock = clock;
     this.frames = []; // decoded, not yet shown
     this.arrivals = []; // seconds from a frame's time to its being decoded
@@ -88,7 +88,7 @@ class Screen {
     const needed = Math.max(quantile(this.arrivals, 0.97) + MARGIN, least);
     const wanted = Math.max(MIN_DELAY, Math.min(MAX_DELAY, needed));
     const change = wanted - this.delay;
-    this.delay += change > JUMP ? change : Math.max(-FOLLOW_DOWN, Math.min(FOLLOW_UP, change));
+    this.delay += change > JUMP ? change : Math.max(-FOLLOW, Math.min(FOLLOW, change));
   }
 
   draw() {
