@@ -112,7 +112,8 @@ def generate(
         )
         thumbnail = clip.write(draft.video, progress)
         manifest = clip.sign(draft, thumbnail, credential)
-        kept.add(manifest)  # before the output appears: its watermark must not lead nowhere
+        # Before the output appears: its watermark must not lead nowhere.
+        kept.add(manifest, draft.signed)
         draft.publish()
     return clip.result(output, credential, time.perf_counter() - started)
 

@@ -99,7 +99,7 @@ def test_a_store_that_fails_keeps_the_output_back(
     assert [path.name for path in tmp_path.glob("*.mp4")] == []
 
 
-def unable(manifest: bytes) -> None:
+def unable(manifest: bytes, file: Path) -> None:
     raise OutputError("the store is full")
 
 
