@@ -1,22 +1,22 @@
 """How true the renderer is: the first frame of a real clip, moved as the clip moves, against it.
 
-``python -m vasari.eval.reenactment CLIP...`` prints, for each clip, PSNR and SSIM inside the face's
+``vasari eval reenactment CLIP...`` prints, for each clip, PSNR and SSIM inside the face's
 box for the rendered frames and for the first frame left still. The gain is what the renderer adds.
 It does not show how well motion made from sound is: here the motion is tracked from the picture.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from pathlib import Path
 
+import click
 import numpy as np
 import numpy.typing as npt
 
-from vasari.errors import VideoError
+from vasari.errors import VasariError, VideoError
 from vasari.generate.faces import find_faces
 from vasari.generate.perform import Tracker, read_frames, track_meshes
 from vasari.generate.portrait import Frame, Portrait
@@ -111,8 +111,10 @@ def _likeness(
     shown: ImageArray, truth: ImageArray, box: tuple[slice, slice]
 ) -> tuple[float, float]:
     """PSNR (dB) and SSIM (Wang et al. 2004) inside a box."""
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
+    try:
+        from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+    except ImportError as error:
+        raise VasariError('scikit-image is missing: pip install "vasari[eval]"') from error
     a, b = truth[box], shown[box]
     return (
         float(peak_signal_noise_ratio(a, b)),
@@ -120,20 +122,22 @@ def _likeness(
     )
 
 
-def _main(clips: list[str]) -> None:
-    print(f"{'clip':36} PSNR still  gain   SSIM still  gain")
+@click.command()
+@click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+def reenactment(clips: tuple[Path, ...]) -> None:
+    """Compare rendered frames with real ones: each of CLIPS, from its first frame.
+
+    The first frame is moved as the clip moves, and compared inside the face's box; so is the first
+    frame left still. Prints PSNR and SSIM for each clip, and the mean gain over the still frame.
+    """
+    click.echo(f"{'clip':36} PSNR still  gain   SSIM still  gain")
     gains = []
     for clip in clips:
-        r = reenact(Path(clip))
+        r = reenact(clip)
         gains.append((r.psnr - r.still_psnr, r.ssim - r.still_ssim))
-        print(
+        click.echo(
             f"{r.clip[:36]:36} {r.psnr:4.1f}  {r.still_psnr:4.1f} {gains[-1][0]:+5.1f}"
-            f"   {r.ssim:.3f} {r.still_ssim:.3f} {gains[-1][1]:+.3f}",
-            flush=True,
+            f"   {r.ssim:.3f} {r.still_ssim:.3f} {gains[-1][1]:+.3f}"
         )
     mean = np.mean(gains, axis=0)
-    print(f"mean gain of {len(gains)} clips: {mean[0]:+.2f} dB, SSIM {mean[1]:+.3f}")
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1:])
+    click.echo(f"mean gain of {len(gains)} clips: {mean[0]:+.2f} dB, SSIM {mean[1]:+.3f}")

@@ -47,6 +47,9 @@ COMMANDS = {
         "vasari.provenance.store_command:store",
         "Manifests kept for when a file has lost its own.",
     ),
+    "eval": Entry(
+        "vasari.eval.evaluate_command:evaluate", "Measure lips, rendering and watermark."
+    ),
     "contact-sheet": Entry(
         "vasari.eval.command:contact_sheet", "Draw frames of a video beside each other in a PNG."
     ),
