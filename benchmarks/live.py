@@ -40,24 +40,25 @@ MOUTH = ((0.5, 0.72), (0.38, 0.62))  # rows and columns of the frame, shares of 
 class Watch:
     """What a viewer saw."""
 
-    offset: float  # the session's time is the local time plus this
-    delays: list[float] = field(default_factory=list)  # seconds from due to received
+    offset: float = 0.0  # the session's time is the local time plus this
     times: list[float] = field(default_factory=list)  # of the frames, seconds of the session
+    received: list[float] = field(default_factory=list)  # local seconds
     packets: list[bytes] = field(default_factory=list)
-    received: list[float] = field(default_factory=list)  # seconds of the session
 
     def take(self, message: str | bytes) -> None:
         """Note a message."""
         if isinstance(message, str):
             return
         kind, seconds = HEADER.unpack_from(message)
-        if kind == SOUND:
-            return
-        now = time.monotonic() + self.offset
-        self.times.append(seconds)
-        self.delays.append(now - seconds)
-        self.packets.append(message[HEADER.size :])
-        self.received.append(now)
+        if kind != SOUND:
+            self.times.append(seconds)
+            self.received.append(time.monotonic())
+            self.packets.append(message[HEADER.size :])
+
+    @property
+    def delays(self) -> np.ndarray:
+        """Seconds from when each frame was due to when it came."""
+        return np.array(self.received) + self.offset - np.array(self.times)
 
 
 @click.command()
@@ -178,13 +179,14 @@ def _address(end: str) -> str:
 def _viewer() -> Iterator[tuple[ClientConnection, Watch]]:
     """A connection that has seen its first frame, and knows the session's time."""
     with connect(_address("live"), close_timeout=1) as connection:
-        watch = Watch(_offset(connection))
+        watch = Watch()
+        watch.offset = _offset(connection, watch)
         while not watch.times:
             watch.take(connection.recv(timeout=10))
         yield connection, watch
 
 
-def _offset(connection: ClientConnection) -> float:
+def _offset(connection: ClientConnection, watch: Watch) -> float:
     """The session's time less the local time, from the quickest of some pings."""
     trips = []
     for _ in range(10):
@@ -192,6 +194,7 @@ def _offset(connection: ClientConnection) -> float:
         connection.send(json.dumps({"type": "ping", "time": sent}))
         while True:
             message = connection.recv(timeout=10)
+            watch.take(message)
             if isinstance(message, str) and (answer := json.loads(message))["type"] == "pong":
                 break
         received = time.monotonic()
@@ -223,7 +226,7 @@ def _click(connection: ClientConnection, watch: Watch, clicks: int) -> list[floa
     _collect(connection, watch, 2.0)
     sent = []
     for _ in range(clicks):
-        sent.append(time.monotonic() + watch.offset)
+        sent.append(time.monotonic())
         connection.send(_vowel()[: round(VOWEL * RATE)].tobytes())
         _collect(connection, watch, PAUSE)
     openings = _mouth(watch.packets)

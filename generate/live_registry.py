@@ -19,7 +19,7 @@ from vasari.provenance.credentials import Credential
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.worker import isolated
 
-# Of a core, for an avatar of 512 pixels at 40 frames/s with a viewer: `benchmarks/live.py` prints it.
+# Of a core, for an avatar of 512 pixels at 40 frames/s: `benchmarks/live.py` prints it.
 CORE_SHARE = 0.9
 REFERENCE_SIZE, REFERENCE_FPS = 512, 40.0
 UNATTENDED_SECONDS = 60.0  # that an avatar waits for a viewer
