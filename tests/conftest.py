@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from vasari.generate.portrait import Portrait
+    from vasari.generate.render import Renderer
 
 RATE = 16_000  # samples per second
 
@@ -30,6 +35,24 @@ def portrait_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("portrait") / "astronaut.png"
     Image.fromarray(skimage.data.astronaut()).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Portrait:
+    """That portrait, framed at 512 pixels."""
+    import skimage.data
+
+    from vasari.generate.portrait import Portrait
+
+    return Portrait.from_image(skimage.data.astronaut())
+
+
+@pytest.fixture(scope="session")
+def astronaut_renderer(astronaut: Portrait) -> Renderer:
+    """A renderer of that portrait; the frames that it gives are its own buffer."""
+    from vasari.generate.render import Renderer
+
+    return Renderer(astronaut)
 
 
 @pytest.fixture(scope="session")
