@@ -62,6 +62,8 @@ class Listener:
         self._spectra = power_spectra(self._blocks())
         self._rows: deque[Float32Array] = deque(maxlen=_BEFORE + math.ceil(0.2 * FRAME_RATE))
         self._count = 0
+        self._quiet = 0  # hops since anything was heard
+        self._still: tuple[Articulation, Prosody] | None = None  # of a long silence
         self._histogram = np.histogram([EXPECTED_LOUD] * EXPECTED_COUNT, HISTOGRAM_EDGES)[0]
         self._heard = 0
         self._level = level_of(self._histogram)
@@ -74,11 +76,20 @@ class Listener:
             self._rows.extend([np.full_like(row, FLOOR_DB)] * (self._rows.maxlen or 0))
         self._rows.append(row)
         self._count += 1
+        self._quiet += 1
         if samples.any():
+            self._quiet = 0
             self._measure(row)
 
     def read(self, time: float) -> tuple[Articulation, Prosody]:
         """Mouth and melody, one value each, at a time in seconds, LOOK_AHEAD or so before now."""
+        if self._quiet <= len(self._rows):
+            return self._read(time)
+        self._still = self._still or self._read(time)  # silence always reads the same
+        return self._still
+
+    def _read(self, time: float) -> tuple[Articulation, Prosody]:
+        """See `read`."""
         rows = np.stack(self._rows)
         future = rows[-WHILE:].mean(axis=0) * (1 - _LASTING) + rows[-LAST:].mean(axis=0) * _LASTING
         first = (self._count - 1 - len(rows)) * HOP_SECONDS  # the spectrum of a hop is its start's

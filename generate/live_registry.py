@@ -66,6 +66,7 @@ class Registry:
         self._sessions: dict[str, LiveSession] = {}
         self._default = ""
         self._lock = threading.RLock()
+        self._reading = threading.Lock()  # one stranger's picture at a time
         for path in recover(settings.recordings, settings.credential, settings.store):
             _log.warning("recovered and signed the recording %s", path.name)
 
@@ -77,6 +78,7 @@ class Registry:
             FullError: no core is left for the default one.
         """
         with self._lock:
+            self._end_failed()
             if name == DEFAULT:
                 return self._sessions.get(self._default) or self._begin_default()
             if name not in self._sessions:
@@ -95,7 +97,8 @@ class Registry:
             FullError: no core is left.
         """
         self._check_room(self._replaceable(replacing))
-        portrait = read_portrait(picture, self.settings.size)
+        with self._reading:
+            portrait = read_portrait(picture, self.settings.size)
         with self._lock:
             replaced = self._replaceable(replacing)
             self._check_room(replaced)
@@ -132,6 +135,10 @@ class Registry:
     def room(self) -> int:
         """How many more avatars can begin."""
         return self.settings.capacity - len(self._sessions)
+
+    def _end_failed(self) -> None:
+        for session in [each for each in self._sessions.values() if each.failed]:
+            self._end(session, "the avatar stopped by an internal error")
 
     def _begin_default(self) -> LiveSession:
         if self.settings.portrait is None:

@@ -83,6 +83,7 @@ class LiveSession:
         self.controls = controls
         self.signer, self.standing = credential.signer_name, credential.standing
         self.left_at = time.monotonic()  # when the last viewer or speaker went
+        self.failed = False  # whether an error has stopped the stage
         self._identifier = new_identifier()
         self._credential, self._store, self._recordings = credential, store, recordings
         self._portrait = as_png(portrait.image)
@@ -256,6 +257,7 @@ class LiveSession:
 
     def on_failure(self) -> None:
         """Tell that the avatar is gone."""
+        self.failed = True
         self._announce({"type": "closed", "reason": "the avatar stopped by an internal error"})
 
     def _announce(self, event: Mapping[str, Any]) -> None:

@@ -261,6 +261,7 @@ function ping() { send({ type: "ping", time: seconds() }); }
 function ready(on) {
   $("opening").hidden = on;
   $("live").hidden = !on;
+  $("note").hidden = !on;
   for (const id of ["speak", "mirror", "file", "hush", "record", "sound", "change"]) $(id).disabled = !on;
   if (!on) { recording(false); $("provenance").replaceChildren(); }
 }

@@ -46,6 +46,7 @@ class Server:
         config = uvicorn.Config(self.app, port=0, log_level="critical", ws_max_size=1 << 20)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
+        self.registry = self.app._application.state.registry
 
     def __enter__(self) -> Server:
         self._thread.start()
@@ -355,6 +356,32 @@ def test_an_uploaded_portrait_takes_the_place(server: Server, portrait_file: Pat
     with urllib.request.urlopen(delete, timeout=10) as answer:
         assert answer.status == 204
     assert server.ask(f"/api/sessions/{begun}")[0] == 404
+
+
+def test_a_session_that_no_one_attends_ends(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server.open() as connection:
+        name = Received().until(connection, frames(1)).event("session")["name"]
+        server.registry.expire()
+        assert server.ask(f"/api/sessions/{name}")[0] == 200
+    while server.registry.get(name).attended:
+        time.sleep(0.05)
+    monkeypatch.setattr(live_registry, "UNATTENDED_SECONDS", -1.0)
+    server.registry.expire()
+    assert server.ask(f"/api/sessions/{name}")[0] == 404
+
+
+def test_an_avatar_that_failed_is_replaced(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server.open() as connection:
+        received = Received().until(connection, frames(1))
+        session = server.registry.get(received.event("session")["name"])
+        monkeypatch.setattr(session.stage, "_actor", None)
+        closed = received.until(connection, told("closed")).event("closed")
+    assert closed["reason"] == "the avatar stopped by an internal error"
+    with server.open() as connection:
+        again = Received().until(connection, frames(3)).event("session")
+    assert again["name"] != session.name
 
 
 @pytest.mark.parametrize(

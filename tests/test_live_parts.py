@@ -134,6 +134,19 @@ def test_live_motion_closes_the_mouth_in_silence_and_breathes() -> None:
     assert blinks.max() > 0.7
 
 
+def test_a_long_silence_reads_as_silence_and_ends_with_a_sound() -> None:
+    voice, listener = Voice(), Listener()
+    for _ in range(400):
+        listener.hear(voice.hop().samples)
+    mouth, melody = listener.read(3.9)
+    assert mouth.opening[0] < 0.05
+    assert melody.talk[0] == 0
+    voice.say(samples_of(Speech.from_samples(syllables(0.25), SYLLABLE_RATE)))
+    for _ in range(25):
+        listener.hear(voice.hop().samples)
+    assert max(listener.read(4.0 + number / 100)[0].opening[0] for number in range(20)) > 0.2
+
+
 def test_steering_is_quick_and_smooth() -> None:
     listener = Listener()
     actor = LiveActor(Controls(head_motion=0, blink_rate=0), listener)
