@@ -8,9 +8,9 @@ const [KEY_FRAME, FRAME, SOUND] = [1, 2, 3]; // kinds of binary message
 const PING_EVERY = 500; // ms
 const MIN_DELAY = 0.02, MAX_DELAY = 0.25; // seconds
 const MARGIN = 0.006; // seconds between a frame's coming and its showing
-// The delay follows what is needed no faster than the sound can be stretched unheard; where that is
-// too slow, both jump.
-const FOLLOW = 0.004, JUMP = 0.06; // seconds per tick
+// While there is sound, the delay follows what is needed no faster than sound can be stretched
+// unheard; where that is too slow, both jump. In silence they jump sooner.
+const FOLLOW = 0.004, JUMP = 0.06, SILENT_JUMP = 0.02; // seconds per tick
 const KEPT = 200; // measurements that the shown figures are of
 
 const $ = (id) => document.getElementById(id);
@@ -83,12 +83,13 @@ class Screen {
   }
 
   /** Follow what nearly all frames need, and `least`. */
-  adapt(least) {
+  adapt(least, silent) {
     if (this.arrivals.length < 20) return;
     const needed = Math.max(quantile(this.arrivals, 0.97) + MARGIN, least);
     const wanted = Math.max(MIN_DELAY, Math.min(MAX_DELAY, needed));
     const change = wanted - this.delay;
-    this.delay += change > JUMP ? change : Math.max(-FOLLOW, Math.min(FOLLOW, change));
+    const jumps = change > JUMP || (silent && Math.abs(change) > SILENT_JUMP);
+    this.delay += jumps ? change : Math.max(-FOLLOW, Math.min(FOLLOW, change));
   }
 
   draw() {
@@ -123,7 +124,11 @@ class Screen {
 
 /** Plays the sound at the same delay as the picture. */
 class Speaker {
-  constructor(clock) { this.clock = clock; this.errors = []; }
+  constructor(clock) {
+    this.clock = clock;
+    this.errors = []; // seconds between what is played and what should be
+    this.loudAt = 0; // the session's time of the last sound
+  }
 
   async open() {
     this.context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
@@ -139,9 +144,12 @@ class Speaker {
   /** Seconds from the worklet to the ear. */
   get latency() { return this.context ? this.context.outputLatency || this.context.baseLatency : 0; }
 
+  get silent() { return this.clock.known && this.clock.now > this.loudAt + 1; }
+
   take(time, data) {
-    if (!this.player) return;
     const samples = new Int16Array(data);
+    if (samples.some((sample) => sample !== 0)) this.loudAt = time;
+    if (!this.player) return;
     this.player.port.postMessage({ start: Math.round(time * RATE), samples }, [samples.buffer]);
   }
 
@@ -393,7 +401,7 @@ function offer(name) {
 
 function tick() {
   ping();
-  screen_.adapt(speaker.on ? speaker.latency - 0.03 : 0);
+  screen_.adapt(speaker.on ? speaker.latency - 0.03 : 0, speaker.silent);
   speaker.steer(screen_.delay);
   if (!session) { $("figures").textContent = ""; return; }
   const [half, most] = [0.5, 0.95].map((q) => Math.round(1000 * (quantile(screen_.lags, q) ?? 0)));
