@@ -20,7 +20,7 @@ from vasari.errors import VasariError, VideoError
 from vasari.generate.faces import find_faces
 from vasari.generate.perform import Tracker, read_frames, track_meshes
 from vasari.generate.portrait import Frame, Portrait
-from vasari.generate.render import Pose, Renderer
+from vasari.generate.render import Renderer
 from vasari.generate.topology import MESH_POINTS
 
 Float32Array = npt.NDArray[np.float32]
@@ -82,9 +82,7 @@ def _pairs(clip: Path) -> Iterator[tuple[ImageArray, ImageArray, ImageArray, tup
             continue
         pose = tracker.pose(found)
         if (number - SETTLING) % MEASURED == 0:
-            shown = renderer.frame(
-                Pose(pose.expression, pose.rotation, pose.translation, pose.gaze)
-            )
+            shown = renderer.frame(pose)
             yield truth, shown, portrait.image, _box(found)
 
 

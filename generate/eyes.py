@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vasari.generate.blendshapes import LID_MEETING
 from vasari.generate.inpaint import fill
 from vasari.generate.patch import Window, fit_affine, outline, paint, soften, stroke
 from vasari.generate.portrait import Portrait
@@ -32,7 +33,6 @@ WHITE_STRETCH = 1.6  # of the iris' radius beyond the rim: where the white gives
 MIN_OPENING = 0.1  # cm: an eye that is shut in the portrait has no ball to show
 MAX_WIDENING = 1.7  # of FaceMesh's opening: how far the lids are sought beyond it
 SEGMENT_ROUNDS = 3  # of GrabCut
-LID_MEETING = 0.15  # share of the opening by which the lower lid rises to meet the upper
 LID_SHADE = 0.25  # how far a lid that comes down darkens the ball under it
 LASH_FRINGE = 0.16  # cm around the opening that lashes take up
 HAIR_DARKNESS = 0.8  # of the skin's brightness: what is darker is lash, brow or shadow

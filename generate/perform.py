@@ -8,7 +8,6 @@ between 0 and 1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from vasari.generate.blendshapes import face_shapes, lip_closure
 from vasari.generate.eyes import BALL_RADIUS
 from vasari.generate.motion import PORTRAIT_DISTANCE_CM, Motion
 from vasari.generate.pose import Camera, turn_angles
+from vasari.generate.render import Pose
 from vasari.generate.template import Placement, align, template
 from vasari.generate.topology import (
     FACE_OVAL,
@@ -55,16 +55,6 @@ _OPENINGS_LOWER = LOWER_LIP_INNER[1:-1] + RIGHT_LOWER_LID[1:-1] + LEFT_LOWER_LID
 _EYE_CORNERS = ((33, 133, RIGHT_IRIS[0]), (263, 362, LEFT_IRIS[0]))
 
 
-@dataclass(frozen=True)
-class TrackedPose:
-    """One frame of a performance; fields as in ``Motion``."""
-
-    expression: Float32Array  # (52,)
-    rotation: Float32Array  # (3,)
-    translation: Float32Array  # (3,)
-    gaze: Float32Array  # (2,)
-
-
 class Tracker:
     """Explains meshes of one performer by pose and blendshapes, relative to a first mesh.
 
@@ -87,14 +77,14 @@ class Tracker:
         self._last = np.zeros(len(shapes))
         self._first_gaze = _gaze(own)
 
-    def pose(self, mesh: Float32Array) -> TrackedPose:
+    def pose(self, mesh: Float32Array) -> Pose:
         """The pose of one mesh, (478, 3) pixels."""
         placement = align(mesh, self._model)
         face = placement.unplace(mesh)
         target = self._design.T @ _measure(face - self._rest)
         self._last = _bounded_fit(self._gram, target, self._last)
         rotation = turn_angles(placement.rotation @ self._home.rotation.T)
-        return TrackedPose(
+        return Pose(
             self._last.astype(np.float32),
             rotation,
             self._translation(mesh, placement, rotation),
@@ -132,7 +122,7 @@ def perform(video: Path | str) -> Iterator[Motion]:
     """
     rate, frames = read_frames(Path(video))
     tracker: Tracker | None = None
-    poses: list[TrackedPose] = []
+    poses: list[Pose] = []
     for number, mesh in enumerate(track_meshes(frames)):
         if mesh is not None:
             tracker = tracker or Tracker(mesh)
@@ -197,7 +187,7 @@ def _decode(video: Path) -> Iterator[ImageArray]:
         raise VideoError(f"{video} is damaged: {error}") from error
 
 
-def _motion(rate: float, poses: list[TrackedPose]) -> Motion:
+def _motion(rate: float, poses: list[Pose]) -> Motion:
     return Motion(
         rate,
         np.stack([pose.expression for pose in poses]),

@@ -9,13 +9,13 @@ import pytest
 
 from vasari.errors import VideoError
 from vasari.generate.motion import ARKIT_INDEX
-from vasari.generate.perform import TrackedPose, Tracker, perform, track_meshes
+from vasari.generate.perform import Tracker, perform, track_meshes
 from vasari.generate.portrait import Portrait
 from vasari.generate.pose import turn, turn_angles
 from vasari.generate.render import Pose, Renderer
 
 
-def _round_trip(astronaut_renderer: Renderer, **fields: object) -> TrackedPose:
+def _round_trip(astronaut_renderer: Renderer, **fields: object) -> Pose:
     """Track a rendered pose relative to the rendered rest."""
     rest = {name: np.zeros(size, np.float32) for name, size in _SIZES.items()}
     wanted = {**rest, **{name: np.array(value, np.float32) for name, value in fields.items()}}
