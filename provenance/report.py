@@ -36,8 +36,6 @@ _TITLES = {
     State.NONE: ("No provenance", "none"),
 }
 
-_FLAWS = {UNTRUSTED: "unknown"}  # how a failed check is shown, if not as broken
-
 # Nothing may be loaded from anywhere, whatever stands in a stranger's text.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
