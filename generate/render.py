@@ -32,6 +32,7 @@ from vasari.generate.topology import (
     LOWER_LIP_INNER,
     UPPER_LIP_INNER,
 )
+from vasari.generate.touchup import Retoucher
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
@@ -61,10 +62,15 @@ class Renderer:
     """Shows a portrait in motion.
 
     Not safe to use from two threads at once: it draws into its own buffers.
+
+    Args:
+        portrait: whom it shows.
+        retoucher: changes each finished frame, if given.
     """
 
-    def __init__(self, portrait: Portrait) -> None:
+    def __init__(self, portrait: Portrait, retoucher: Retoucher | None = None) -> None:
         self._portrait = portrait
+        self._retoucher = retoucher
         self._camera = Camera.before(portrait.mesh, portrait.placement)
         self._sheet: Sheet = lay_sheet(portrait)
         own = portrait.placement.unplace(portrait.mesh)
@@ -103,11 +109,14 @@ class Renderer:
         rims = [list(eye.rim) for eye in self._eyes]
         balls = [self._portrait.mesh[rim] for rim in rims]
         sheet = self._moved_sheet(placement.place(face))
-        points, parts = _stack([sheet, placement.place(upper), placement.place(lower), *balls])
+        skull = self._retoucher.anchors if self._retoucher else np.empty((0, 3), np.float32)
+        points, parts = _stack(
+            [sheet, skull, placement.place(upper), placement.place(lower), *balls]
+        )
         share = np.ones(len(points), np.float32)
         share[: len(self._sheet.points)] = self._sheet.head_share
         shown = self._camera.project(points, share, pose.rotation, pose.translation)
-        sheet, upper, lower, *balls = (shown[part] for part in parts)
+        sheet, skull, upper, lower, *balls = (shown[part] for part in parts)
         self._draw_sheet(sheet)
         for eye, rim, ball in zip(self._eyes, rims, balls, strict=True):
             paint_eye(
@@ -125,6 +134,8 @@ class Renderer:
             lower=lower[:, :2],
             light=self._mouth_light(face),
         )
+        if self._retoucher:
+            self._retoucher.apply(self._frame, anchors=skull[:, :2], mesh=sheet[:ALL_POINTS, :2])
         return self._frame
 
     def _express(self, expression: Float32Array) -> Float32Array:

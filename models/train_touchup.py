@@ -1,0 +1,406 @@
+"""Train the touch-up: ``python -m vasari.models.train_touchup CLIPS -o FOLDER``.
+
+Frames of real clips are moved as the clips move; what the renderer then shows around mouth and
+eyes, beside what it should show, is what the networks learn from. Needs PyTorch and onnx (any
+recent, CPU is enough) and ``vasari[eval]``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from vasari.errors import VasariError, VideoError
+from vasari.eval.replay import replay
+from vasari.generate.portrait import Portrait
+from vasari.generate.render import Renderer
+from vasari.generate.touchup import (
+    REGIONS,
+    Look,
+    Region,
+    look,
+    patch_warp,
+    place_regions,
+)
+
+Float32Array = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.uint8]
+
+# Data.
+STARTS = (0, 40, 90, 140, 200)  # frames of a clip that serve as portraits
+LIMIT, EVERY = 120, 2  # frames that follow each, of which every so many is used
+CROWD, CROWD_STEP = 50, 20  # of a person with so many clips one in so many is used
+RING = 14  # pixels of a patch's border by which the truth is laid on what is shown
+MAX_SLIP = 5.0  # pixels: a truth that slips farther was tracked badly and is left out
+
+# Network.
+WIDTHS = (16, 32, 48)  # channels at a half, a quarter and an eighth of a patch's size
+BORDER = 10  # pixels in which the change fades to nothing
+MAX_SHIFT, MAX_ADDED = 6.0, 0.5  # pixels, and of the colours' range
+
+# Training.
+BATCH = 16
+PEAK_RATE = 2e-3  # learning rate
+# Beside the mean error of the colours. Texture is how strong edges are nearby, wherever exactly
+# they lie: without it the mean of all that may be true would be best, a blur.
+SSIM_WEIGHT, GRADIENT_WEIGHT, TEXTURE_WEIGHT = 0.25, 1.0, 1.0
+SMOOTH_WEIGHT, COLOUR_WEIGHT = 0.02, 0.03  # against shifts that tear and colours that need not be
+IDENTITY_SHARE = 0.08  # of the examples: the portrait itself, which must stay as it is
+GREY_SHARE, POSTER_SHARE = 0.15, 0.1  # of the examples: without colour, with few colours
+REPORTED = 250  # steps from one printed line to the next
+
+
+@dataclass(frozen=True)
+class Example:
+    """One region of one frame."""
+
+    shown: Look
+    portrait: Look
+    truth: ImageArray  # (h, w, 3) sRGB, laid on what is shown
+
+
+class Recorder:
+    """A `Retoucher` that changes nothing and keeps what it sees."""
+
+    def __init__(self, portrait: Portrait) -> None:
+        self.anchors = place_regions(portrait)
+        self.warps: list[Float32Array] = []
+        self.looks: list[Look] = []
+
+    def apply(self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array) -> None:
+        """Keep the regions of a frame."""
+        self.warps = _warps(anchors)
+        self.looks = _looks(frame, self.warps, mesh)
+
+
+def _warps(anchors: Float32Array) -> list[Float32Array]:
+    return [patch_warp(region, anchors[3 * i : 3 * i + 3]) for i, region in enumerate(REGIONS)]
+
+
+def _looks(frame: ImageArray, warps: Sequence[Float32Array], mesh: Float32Array) -> list[Look]:
+    return [look(frame, region, warp, mesh) for region, warp in zip(REGIONS, warps, strict=True)]
+
+
+def collect(clip: Path, start: int) -> Iterator[tuple[Region, Example]]:
+    """Examples from one replay of a clip."""
+    portrait, moments = replay(clip, start=start, limit=LIMIT, every=EVERY)
+    recorder = Recorder(portrait)
+    renderer = Renderer(portrait, recorder)
+    own = _looks(portrait.image, _warps(recorder.anchors), portrait.mesh)
+    for moment in moments:
+        renderer.frame(moment.pose)
+        truths = _looks(moment.truth, recorder.warps, moment.mesh)
+        for region, shown, mine, truth in zip(REGIONS, recorder.looks, own, truths, strict=True):
+            laid = lay_on(truth.colours, shown.colours)
+            if laid is not None:
+                yield region, Example(shown, mine, laid)
+
+
+def lay_on(truth: ImageArray, shown: ImageArray) -> ImageArray | None:
+    """Move a true patch to where the skin at its border stands in what is shown.
+
+    The head's pose is tracked to a pixel or two; what slips at random would only teach to blur.
+    """
+    import cv2
+
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (shown, truth)]
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    ring = np.ones(grey[0].shape, bool)
+    ring[RING:-RING, RING:-RING] = False
+    slip = np.median(flow[ring], axis=0)
+    if np.hypot(*slip) > MAX_SLIP:
+        return None
+    warp = np.array([[1, 0, slip[0]], [0, 1, slip[1]]], np.float32)
+    return np.asarray(
+        cv2.warpAffine(
+            truth,
+            warp,
+            truth.shape[1::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.uint8,
+    )
+
+
+def examples(clips: Sequence[Path], cache: Path | None) -> dict[str, ImageArray]:
+    """Stacked examples by network, each (n, 10, h, w) uint8: the network's inputs and the truth."""
+    stacks: dict[str, list[ImageArray]] = {region.network: [] for region in REGIONS}
+    for clip in clips:
+        for start in STARTS:
+            for name, stack in _one_replay(clip, start, cache).items():
+                stacks[name].append(stack)
+    return {name: np.concatenate(parts) for name, parts in stacks.items()}
+
+
+def _one_replay(clip: Path, start: int, cache: Path | None) -> dict[str, ImageArray]:
+    """The stacked examples of one replay, from the cache if they are there."""
+    kept = cache / f"{clip.parent.name}_{clip.stem}_{start}.npz" if cache else None
+    if kept and kept.exists():
+        with np.load(kept) as archive:
+            return dict(archive)
+    rows: dict[str, list[ImageArray]] = {
+        region.network: [np.empty((0, 10, region.height, region.width), np.uint8)]
+        for region in REGIONS
+    }
+    try:
+        for region, each in collect(clip, start):
+            planes = [each.shown.colours, each.portrait.colours, each.shown.opening, each.truth]
+            rows[region.network].append(np.dstack(planes).transpose(2, 0, 1)[None])
+    except VideoError:
+        pass  # it ends before this start, or hides the face there
+    stacks = {name: np.concatenate(parts) for name, parts in rows.items()}
+    if kept:
+        np.savez(kept, **stacks)
+    return stacks
+
+
+def usable(folder: Path, held_out: Sequence[str]) -> list[Path]:
+    """The clips below a folder that may be trained on, few of each person."""
+    found = [
+        path
+        for path in sorted(folder.rglob("*.mp4"))
+        if not any(fnmatch(path.stem, pattern) for pattern in held_out)
+    ]
+    crowds = {path.parent for path in found if len(list(path.parent.glob("*.mp4"))) >= CROWD}
+    return [path for path in found if path.parent not in crowds] + [
+        path
+        for crowd in sorted(crowds)
+        for path in [each for each in found if each.parent == crowd][::CROWD_STEP]
+    ]
+
+
+class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is unknown
+    """A small U-Net (Ronneberger et al. 2015) from looks to what to change.
+
+    Args:
+        region: whose patches it sees.
+    """
+
+    def __init__(self, region: Region) -> None:
+        super().__init__()
+        wide, wider, widest = WIDTHS
+        self.down1 = nn.ModuleList([_convolution(7, wide, 2), _convolution(wide, wide)])
+        self.down2 = nn.ModuleList([_convolution(wide, wider, 2), _convolution(wider, wider)])
+        self.down3 = nn.ModuleList([_convolution(wider, widest, 2), _convolution(widest, widest)])
+        self.up3 = nn.ModuleList([_convolution(widest, widest), _convolution(widest, wider)])
+        self.up2 = nn.ModuleList([_convolution(wider, wider), _convolution(wider, wide)])
+        self.up1 = _convolution(wide, wide)
+        self.last = _convolution(wide, 4 * 5)
+        nn.init.zeros_(self.last.weight)
+        limits = torch.tensor([MAX_SHIFT] * 2 + [MAX_ADDED] * 3)[:, None, None]
+        self.register_buffer("limits", limits * _window(region.height, region.width))
+
+    def forward(self, looks: torch.Tensor) -> torch.Tensor:
+        """From (n, 7, h, w) looks to (n, 5, h, w) shifts and added colours."""
+        tone = looks[:, 3:6].mean((2, 3), keepdim=True)
+        seen = torch.cat([looks[:, :3] - tone, looks[:, 3:6] - tone, looks[:, 6:]], dim=1)
+        first = _chain(self.down1, seen)
+        second = _chain(self.down2, first)
+        deep = _chain(self.up3, _chain(self.down3, second))
+        middle = _chain(self.up2, _double(deep) + second)
+        fine = functional.relu(self.up1(_double(middle) + first))
+        return torch.tanh(functional.pixel_shuffle(self.last(fine), 2)) * self.limits
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+
+
+def _chain(layers: nn.ModuleList, values: torch.Tensor) -> torch.Tensor:
+    for layer in layers:
+        values = functional.relu(layer(values))
+    return values
+
+
+def _double(values: torch.Tensor) -> torch.Tensor:
+    return functional.interpolate(values, scale_factor=2, mode="nearest")
+
+
+def _window(height: int, width: int) -> torch.Tensor:
+    """1 inside a patch, 0 at its border, (h, w)."""
+    rows, columns = (
+        torch.clamp(torch.minimum(torch.arange(n), n - 1 - torch.arange(n)) / BORDER, max=1)
+        for n in (height, width)
+    )
+    ramp = rows[:, None] * columns
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def apply_fields(shown: torch.Tensor, fields: torch.Tensor) -> torch.Tensor:
+    """Change patches, (n, 3, h, w), as `vasari.generate.touchup.change` changes a frame."""
+    height, width = shown.shape[2:]
+    x = torch.arange(width) + fields[:, 0]
+    y = torch.arange(height)[:, None] + fields[:, 1]
+    grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], dim=-1)
+    moved = functional.grid_sample(shown, grid, align_corners=True, padding_mode="border")
+    return moved + fields[:, 2:]
+
+
+def loss_of(shown: torch.Tensor, fields: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """How far changed patches are from the truth, in colours, structure, edges and texture."""
+    made = apply_fields(shown, fields)
+    edges, true_edges = _edges(made), _edges(truth)
+    texture = _blurred(edges.abs()) - _blurred(true_edges.abs())
+    shift, added = fields[:, :2], fields[:, 2:]
+    return (
+        (made - truth).abs().mean()
+        + SSIM_WEIGHT * (1 - _ssim(made.mean(1, keepdim=True), truth.mean(1, keepdim=True)))
+        + GRADIENT_WEIGHT * (edges - true_edges).abs().mean()
+        + TEXTURE_WEIGHT * texture.abs().mean()
+        + SMOOTH_WEIGHT * _edges(shift).abs().mean()
+        + COLOUR_WEIGHT * added.abs().mean()
+    )
+
+
+def _edges(values: torch.Tensor) -> torch.Tensor:
+    """Differences of neighbours across and down, (n, 2c, h - 1, w - 1)."""
+    corner = values[..., 1:, 1:]
+    return torch.cat([corner - values[..., 1:, :-1], corner - values[..., :-1, 1:]], dim=1)
+
+
+def _blurred(values: torch.Tensor) -> torch.Tensor:
+    return functional.avg_pool2d(values, 7, stride=2)
+
+
+def _ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """SSIM (Wang et al. 2004) with a flat window of 7 pixels, values in 0..1."""
+    means = [_pooled(first), _pooled(second)]
+    variances = [_pooled(x * x) - m * m for x, m in zip((first, second), means, strict=True)]
+    covariance = _pooled(first * second) - means[0] * means[1]
+    luminance = (2 * means[0] * means[1] + 1e-4) / (means[0] ** 2 + means[1] ** 2 + 1e-4)
+    structure = (2 * covariance + 9e-4) / (variances[0] + variances[1] + 9e-4)
+    return (luminance * structure).mean()
+
+
+def _pooled(values: torch.Tensor) -> torch.Tensor:
+    return functional.avg_pool2d(values, 7, stride=1)
+
+
+def augment(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+    """Show examples, (n, 10, h, w) 0..1, otherwise: placed, lit, coloured and drawn differently.
+
+    Frame, portrait and truth of an example are changed alike, so that a painting, an old
+    photograph or a drawing is touched up in its own manner.
+    """
+    batch = _moved(batch, chance)
+    count = len(batch)
+    pictures = torch.cat([batch[:, :6], batch[:, 7:]], dim=1).reshape(count, 3, 3, *batch.shape[2:])
+
+    def draw(low: float, high: float, *shape: int) -> torch.Tensor:
+        return low + (high - low) * torch.rand(count, *shape, generator=chance)
+
+    grey = (torch.rand(count, 1, 1, 1, 1, generator=chance) < GREY_SHARE).float()
+    pictures = pictures + grey * (pictures.mean(2, keepdim=True) - pictures)
+    smooth = functional.avg_pool2d(
+        pictures.flatten(1, 2), 3, stride=1, padding=1, count_include_pad=False
+    ).reshape(pictures.shape)
+    pictures = pictures + draw(-0.6, 0.9, 1, 1, 1, 1) * (pictures - smooth)
+    gamma = torch.exp(draw(-0.4, 0.4, 1, 1, 1, 1))
+    pictures = pictures.clamp(1e-3, 1) ** gamma * draw(0.75, 1.2, 1, 3, 1, 1)
+    levels = torch.round(draw(4, 10, 1, 1, 1, 1))
+    flat = (torch.rand(count, 1, 1, 1, 1, generator=chance) < POSTER_SHARE).float()
+    pictures = pictures + flat * (torch.round(pictures * levels) / levels - pictures)
+    planes = pictures.clamp(0, 1).flatten(1, 2)
+    return torch.cat([planes[:, :6], batch[:, 6:7], planes[:, 6:]], dim=1)
+
+
+def _moved(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+    """Mirror, turn, scale and shift examples a little."""
+    count = len(batch)
+    turn, scale, right, down = (
+        spread * (2 * torch.rand(count, generator=chance) - 1)
+        for spread in (0.07, 0.06, 0.06, 0.06)
+    )
+    mirror = torch.where(torch.rand(count, generator=chance) < 0.5, -1.0, 1.0)
+    cos, sin = (1 + scale) * torch.cos(turn), (1 + scale) * torch.sin(turn)
+    rows = [torch.stack([cos * mirror, sin, right], 1), torch.stack([-sin * mirror, cos, down], 1)]
+    grid = functional.affine_grid(torch.stack(rows, 1), list(batch.shape), align_corners=False)
+    return functional.grid_sample(batch, grid, align_corners=False, padding_mode="reflection")
+
+
+def train(stack: ImageArray, region: Region, steps: int, seed: int) -> Network:
+    """Train one network on stacked examples, (n, 10, h, w)."""
+    torch.manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
+    network = Network(region)
+    batch_size = BATCH * REGIONS[0].width // region.width
+    optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
+    total = 0.0
+    for step in range(1, steps + 1):
+        chosen = torch.randint(len(stack), (batch_size,), generator=chance).numpy()
+        batch = torch.from_numpy(stack[chosen].astype(np.float32) / np.float32(255))
+        batch = augment(_with_identities(batch, chance), chance)
+        loss = loss_of(batch[:, :3], network(batch[:, :7]), batch[:, 7:])
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        total += float(loss)
+        if step % REPORTED == 0:
+            click.echo(f"{region.network} {step}/{steps}: loss {total / REPORTED:.5f}")
+            total = 0.0
+    return network.eval()
+
+
+def _with_identities(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+    """In some examples the portrait itself is shown, and is the truth."""
+    same = torch.rand(len(batch), generator=chance) < IDENTITY_SHARE
+    batch[same, :3] = batch[same, 3:6]
+    batch[same, 7:] = batch[same, 3:6]
+    return batch
+
+
+def write(network: Network, region: Region, file: Path) -> None:
+    """Write a network as ONNX, for as many patches at once as a frame has."""
+    count = sum(each.network == region.network for each in REGIONS)
+    looks = torch.zeros(count, 7, region.height, region.width)
+    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    torch.onnx.export(network, (looks,), str(draft), dynamo=False, opset_version=13)
+    os.replace(draft, file)
+
+
+@click.command()
+@click.argument("clips", type=click.Path(path_type=Path, exists=True))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A folder.")
+@click.option("--held-out", multiple=True, help="Pattern of clip names to leave out.")
+@click.option("--steps", default=6000, show_default=True, help="Batches for each network.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps examples.")
+def main(
+    *,
+    clips: Path,
+    output: Path,
+    held_out: tuple[str, ...],
+    steps: int,
+    seed: int,
+    cache: Path | None,
+) -> None:
+    """Train on the clips of faces in the folder CLIPS and below."""
+    paths = usable(clips, held_out)
+    if not paths:
+        raise VasariError(f"no .mp4 to train on in {clips}")
+    for folder in filter(None, (output, cache)):
+        folder.mkdir(parents=True, exist_ok=True)
+    stacks = examples(paths, cache)
+    for region in {region.network: region for region in REGIONS}.values():
+        stack = stacks[region.network]
+        click.echo(f"{region.network}: {len(stack)} examples of {len(paths)} clips")
+        network = train(stack, region, steps, seed)
+        write(network, region, output / f"touchup_{region.network}.onnx")
+
+
+if __name__ == "__main__":
+    main()
