@@ -7,17 +7,21 @@ between 0 and 1.
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain, islice, repeat
 from pathlib import Path
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import VideoError
 from vasari.generate.blendshapes import face_shapes, lip_closure
 from vasari.generate.eyes import BALL_RADIUS
-from vasari.generate.motion import PORTRAIT_DISTANCE_CM, Motion
+from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
 from vasari.generate.pose import Camera, turn_angles
 from vasari.generate.render import Pose
 from vasari.generate.template import Placement, align, template
@@ -48,10 +52,16 @@ RIDGE = 0.02  # of the mean squared length of a shape: keeps rival shapes from f
 SWEEPS = 25  # of coordinate descent; each frame starts where the last one ended
 ALIGNMENT_ROUNDS = 2  # perspective makes the way to a place depend a little on the place
 BLOCK_FRAMES = 50  # of the motions that are given out
+REST_SEARCH = 1.0  # seconds from the start in which the resting face is looked for
+# FaceMesh quivers: a parabola through five frames takes half of the noise and leaves the peaks
+# (Savitzky & Golay 1964). Lids keep every frame: a blink lasts four.
+STEADYING = np.array([-3, 12, 17, 12, -3], np.float32) / 35
 
 _LIPS = UPPER_LIP_INNER + LOWER_LIP_INNER + UPPER_LIP_OUTER + LOWER_LIP_OUTER
 _OPENINGS_UPPER = UPPER_LIP_INNER[1:-1] + RIGHT_UPPER_LID[1:-1] + LEFT_UPPER_LID[1:-1]
 _OPENINGS_LOWER = LOWER_LIP_INNER[1:-1] + RIGHT_LOWER_LID[1:-1] + LEFT_LOWER_LID[1:-1]
+_LIDS_UPPER, _LIDS_LOWER = RIGHT_UPPER_LID + LEFT_UPPER_LID, RIGHT_LOWER_LID + LEFT_LOWER_LID
+_BLINKS = [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]
 _EYE_CORNERS = ((33, 133, RIGHT_IRIS[0]), (263, 362, LEFT_IRIS[0]))
 
 
@@ -109,7 +119,8 @@ class Tracker:
 def perform(video: Path | str) -> Iterator[Motion]:
     """Track the face of a video, streaming.
 
-    A frame in which no face is found repeats the one before.
+    Motion is relative to the face of the first second that has its eyes open and its lips nearest
+    to closed. A frame in which no face is found repeats the one before.
 
     Args:
         video: a file with a picture stream that shows one face throughout.
@@ -121,23 +132,65 @@ def perform(video: Path | str) -> Iterator[Motion]:
         VideoError: the file cannot be read, or its first second shows no face.
     """
     rate, frames = read_frames(Path(video))
-    tracker: Tracker | None = None
-    poses: list[Pose] = []
-    for number, mesh in enumerate(track_meshes(frames)):
-        if mesh is not None:
-            tracker = tracker or Tracker(mesh)
-            poses.append(tracker.pose(mesh))
-        elif poses:
-            poses.append(poses[-1])
-        elif number > rate:
-            raise VideoError(f"no face in the first second of {video}; give a video of one face")
-        if len(poses) == BLOCK_FRAMES:
-            yield _motion(rate, poses)
-            poses = poses[-1:] if mesh is None else []
-    if tracker is None:
-        raise VideoError(f"no face found in {video}; give a video that shows one face")
-    if poses:
-        yield _motion(rate, poses)
+    meshes = track_meshes(frames)
+    beginning = list(islice(meshes, math.ceil(rate * REST_SEARCH)))
+    seen = [mesh for mesh in beginning if mesh is not None]
+    if not seen:
+        raise VideoError(f"no face in the first second of {video}; give a video of one face")
+    steady = _steadied(_poses(Tracker(resting(seen)), chain(seen[:1], beginning, meshes)))
+    while block := list(islice(steady, BLOCK_FRAMES)):
+        yield _motion(rate, block)
+
+
+def resting(meshes: Iterable[Float32Array]) -> Float32Array:
+    """Of some meshes of one face, (478, 3) each: eyes open, lips nearest to closed."""
+    faces = list(meshes)
+    eyes = [_opening(face, _LIDS_UPPER, _LIDS_LOWER) for face in faces]
+    awake = [face for face, eye in zip(faces, eyes, strict=True) if eye >= np.median(eyes)]
+    return min(awake, key=lambda face: _opening(face, UPPER_LIP_INNER, LOWER_LIP_INNER))
+
+
+def _opening(face: Float32Array, upper: tuple[int, ...], lower: tuple[int, ...]) -> float:
+    """The mean distance of two rows of points, in the face's own unit."""
+    return float(np.linalg.norm(face[list(lower)] - face[list(upper)], axis=1).mean())
+
+
+def _poses(tracker: Tracker, meshes: Iterator[Float32Array | None]) -> Iterator[Pose]:
+    """The pose of each mesh but the first, which stands in until a face is found."""
+    pose = tracker.pose(next(meshes))  # type: ignore[arg-type]
+    for mesh in meshes:
+        pose = pose if mesh is None else tracker.pose(mesh)
+        yield pose
+
+
+def _steadied(poses: Iterator[Pose]) -> Iterator[Pose]:
+    """The poses without most of the tracker's quiver, none early or late."""
+    near: deque[Pose] = deque(maxlen=len(STEADYING))
+    for pose in _held(poses, len(STEADYING) // 2):
+        near.append(pose)
+        if len(near) == near.maxlen:
+            yield _averaged(near)
+
+
+def _held(poses: Iterator[Pose], count: int) -> Iterator[Pose]:
+    """The poses, the first and the last of them so many times more."""
+    pose = next(poses)
+    yield from repeat(pose, count + 1)
+    for pose in poses:
+        yield pose
+    yield from repeat(pose, count)
+
+
+def _averaged(near: deque[Pose]) -> Pose:
+    """The middle one of some poses, steadied by its neighbours."""
+    middle = near[len(near) // 2]
+    mean = {
+        name: np.tensordot(STEADYING, np.stack([vars(pose)[name] for pose in near]), 1)
+        for name in vars(middle)
+    }
+    mean["expression"][_BLINKS] = middle.expression[_BLINKS]
+    mean["expression"] = np.clip(mean["expression"], 0, 1)
+    return Pose(**mean)
 
 
 def track_meshes(frames: Iterable[ImageArray]) -> Iterator[Float32Array | None]:
@@ -219,7 +272,8 @@ def _point_weights() -> Float32Array:
     return weights
 
 
-def _bounded_fit(gram: Float64Array, target: Float64Array, start: Float64Array) -> Float64Array:
+@numba.njit(cache=True, nogil=True)
+def _bounded_fit(gram, target, start):  # type: ignore[no-untyped-def]
     """Least squares with each weight in 0..1, by coordinate descent (Franc et al. 2005)."""
     weights = start.copy()
     slope = gram @ weights - target
@@ -227,7 +281,7 @@ def _bounded_fit(gram: Float64Array, target: Float64Array, start: Float64Array) 
         for k in range(len(weights)):
             value = min(max(weights[k] - slope[k] / gram[k, k], 0.0), 1.0)
             step = value - weights[k]
-            if step:
+            if step != 0:
                 slope += step * gram[k]
                 weights[k] = value
     return weights
