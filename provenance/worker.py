@@ -74,12 +74,17 @@ def _seconds(path: Path) -> float:
     return BASE_SECONDS + size / BYTES_PER_SECOND
 
 
+def limit_process() -> None:
+    """Limit what this process may take: for good, and for those that it starts."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+
+
 def _work() -> None:
     """What the process does: read a call, make it, and write what came of it."""
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what native code prints is no part of the outcome
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    limit_process()
     try:
         sys.path = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our parent
         function, arguments, options = pickle.load(sys.stdin.buffer)  # noqa: S301
