@@ -31,7 +31,8 @@ ImageArray = npt.NDArray[np.uint8]
 Area = tuple[slice, slice]
 
 MARGIN = 0.04  # of the face's height: how far around lips and lids their regions go
-MIN_BOX = 8  # pixels: SSIM compares windows of seven
+SSIM_WINDOW = 7  # pixels
+MIN_BOX = SSIM_WINDOW + 1
 
 LIPS = UPPER_LIP_OUTER + LOWER_LIP_OUTER
 EYES = (RIGHT_LID_CREASE + RIGHT_LOWER_LID, LEFT_LID_CREASE + LEFT_LOWER_LID)
@@ -84,7 +85,7 @@ def _ssim(a: ImageArray, b: ImageArray) -> Float32Array:
     except ImportError as error:
         raise VasariError('scikit-image is missing: pip install "vasari[eval]"') from error
     axis = 2 if a.ndim == 3 else None
-    full = structural_similarity(a, b, channel_axis=axis, full=True)[1]
+    full = structural_similarity(a, b, win_size=SSIM_WINDOW, channel_axis=axis, full=True)[1]
     return np.asarray(full.mean(axis=2) if axis else full, np.float32)
 
 
@@ -145,15 +146,18 @@ def unwarp(picture: ImageArray, mesh: Float32Array) -> ImageArray:
     """The grey picture, (H, W), of a face with a mesh, (478, 3) pixels, laid on the mean face."""
     import cv2
 
-    from vasari.generate.raster import rasterise
-
-    target = _flat_template()
-    height, width = _flat_size()
-    map_x, map_y, depth = np.zeros((3, height, width), np.float32)
-    sources = np.ascontiguousarray(mesh[:, :2])
-    rasterise(triangles(), target, sources, map_x, map_y, depth)
+    map_x, map_y, _ = _laid(np.ascontiguousarray(mesh[:, :2]))
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.remap(grey, map_x, map_y, cv2.INTER_LINEAR), np.uint8)
+
+
+def _laid(sources: Float32Array) -> Float32Array:
+    """Where in a picture, x and y, each pixel of the mean face lies, and its depth: (3, H, W)."""
+    from vasari.generate.raster import rasterise
+
+    planes = np.zeros((3, *_flat_size()), np.float32)
+    rasterise(triangles(), _flat_template(), sources, *planes)
+    return planes
 
 
 @lru_cache(maxsize=1)
@@ -172,8 +176,12 @@ def _flat_size() -> tuple[int, int]:
 @lru_cache(maxsize=1)
 def _skin() -> BoolArray:
     """Forehead, nose and upper cheeks of the mean face, without eyes and brows."""
+    import cv2
+
     flat, side = _flat_template(), max(_flat_size())
-    inside = _hulls(flat, [RIGID_POINTS], side, 0)
-    moving = _hulls(flat, EYES + BROWS, side, MARGIN * _height(flat))
     height, width = _flat_size()
-    return np.asarray((inside & ~moving)[:height, :width])
+    skin = _hulls(flat, [RIGID_POINTS], side, 0)
+    skin &= ~_hulls(flat, EYES + BROWS, side, MARGIN * _height(flat))
+    covered = np.isfinite(_laid(flat[:, :2].copy())[2]).astype(np.uint8)
+    kernel = np.ones((SSIM_WINDOW, SSIM_WINDOW), np.uint8)
+    return skin[:height, :width] & (cv2.erode(covered, kernel) > 0)
