@@ -1,0 +1,171 @@
+"""Face crops: the squares around faces that the detector looks at, out of videos and images.
+
+Example:
+    >>> from vasari.detect.crops import open_media
+    >>> media = open_media("talk.mp4")  # doctest: +SKIP
+    >>> crops = list(media.crops())  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.errors import VideoError
+
+ImageArray = npt.NDArray[np.uint8]
+
+CROP_SIDE = 128  # pixels that the network sees
+# The network sees CONTEXT times the side of the box that MediaPipe finds (brows to chin): hair,
+# ears and the line of the jaw are where pasted faces end.
+CONTEXT = 1.3
+MIN_CONFIDENCE = 0.5
+SAMPLE_STEP = 0.5  # seconds from one sampled frame to the next
+MAX_SAMPLES = 240  # of a long video, at equal distances
+
+
+@dataclass(frozen=True)
+class Box:
+    """A square in pixels of a frame, wholly inside it."""
+
+    left: int
+    top: int
+    side: int
+
+    def cut(self, frame: ImageArray, side: int) -> ImageArray:
+        """Cut the square out of a frame, (H, W, 3) uint8, and scale it to (side, side, 3)."""
+        import cv2
+
+        cut = frame[self.top : self.top + self.side, self.left : self.left + self.side]
+        method = cv2.INTER_AREA if self.side > side else cv2.INTER_CUBIC
+        return np.ascontiguousarray(cv2.resize(cut, (side, side), interpolation=method))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sampled frame."""
+
+    time: float  # seconds
+    frame: ImageArray  # (H, W, 3) uint8 sRGB
+    face: float  # side of the detected face in pixels, 0 where none is found
+    box: Box | None  # around the largest face, None where none is found
+
+    def crop(self, side: int = CROP_SIDE) -> ImageArray | None:
+        """What the network sees, (side, side, 3) uint8; None where no face is found."""
+        return None if self.box is None else self.box.cut(self.frame, side)
+
+
+class FaceFinder:
+    """Finds the largest face of a frame; a context manager, as the network below holds memory."""
+
+    def __init__(self, *, context: float = CONTEXT) -> None:
+        """Load the network.
+
+        Args:
+            context: side of the square in sides of the detected face.
+        """
+        from vasari.generate.mediapipe import solutions
+
+        self._context = context
+        self._network: Any = solutions().face_detection.FaceDetection(
+            model_selection=1, min_detection_confidence=MIN_CONFIDENCE
+        )
+
+    def __enter__(self) -> FaceFinder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._network.close()
+
+    def find(self, time: float, frame: ImageArray) -> Sample:
+        """Look for a face in a frame, (H, W, 3) uint8 sRGB."""
+        height, width = frame.shape[:2]
+        found = self._network.process(frame).detections or ()
+        boxes = [each.location_data.relative_bounding_box for each in found]
+        if not boxes:
+            return Sample(time, frame, 0.0, None)
+        largest = max(boxes, key=lambda box: box.width * box.height)
+        face = max(largest.width * width, largest.height * height)
+        side = round(min(self._context * face, width, height))
+        left = (largest.xmin + largest.width / 2) * width - side / 2
+        top = (largest.ymin + largest.height / 2) * height - side / 2
+        box = Box(_inside(left, side, width), _inside(top, side, height), side)
+        return Sample(time, frame, face, box if side >= 2 else None)
+
+    def find_all(self, frames: Iterable[tuple[float, ImageArray]]) -> Iterator[Sample]:
+        """Look for a face in each of some frames with their times."""
+        for time, frame in frames:
+            yield self.find(time, frame)
+
+
+def _inside(start: float, side: int, limit: int) -> int:
+    """The start of a span of a side, moved into 0..limit."""
+    return round(min(max(start, 0), limit - side))
+
+
+@dataclass(frozen=True)
+class Media:
+    """A video or an image that can be looked at."""
+
+    path: Path
+    rate: float | None  # frames per second, None of an image
+    duration: float  # seconds, 0 of an image
+
+    def samples(self) -> Iterator[tuple[float, ImageArray]]:
+        """Frames with their times, SAMPLE_STEP apart, at most about MAX_SAMPLES.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if self.rate is None:
+            from vasari.generate.picture import read_picture
+
+            return iter([(0.0, read_picture(self.path))])
+        return _sampled(self.path, max(SAMPLE_STEP, self.duration / MAX_SAMPLES))
+
+
+def open_media(path: Path | str) -> Media:
+    """Look at what a file is.
+
+    Raises:
+        InputError: the file is missing, or neither a video nor an image.
+    """
+    import av
+
+    from vasari.provenance.media import MediaKind, check_file, media_kind
+
+    path = Path(path)
+    check_file(path)
+    kind = media_kind(path)
+    if kind is MediaKind.IMAGE:
+        return Media(path, None, 0.0)
+    if kind is not MediaKind.VIDEO:
+        raise VideoError(f"{path} is neither a video nor an image that can be read")
+    with av.open(str(path)) as container:
+        rate = float(container.streams.video[0].average_rate or 25)
+        return Media(path, rate, (container.duration or 0) / av.time_base)
+
+
+def _sampled(path: Path, step: float) -> Iterator[tuple[float, ImageArray]]:
+    """Every frame of a video that is the first at or after a multiple of step seconds."""
+    import av
+    import av.error
+
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            due, first = 0.0, None
+            for frame in container.decode(stream):
+                time = float(frame.time or 0.0)
+                first = time if first is None else first
+                if time - first + 1e-6 >= due:
+                    yield time - first, frame.to_ndarray(format="rgb24")
+                    due += step
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{path} is damaged: {error}") from error
