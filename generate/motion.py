@@ -23,6 +23,7 @@ Float32Array = npt.NDArray[np.float32]
 
 PUPIL_DISTANCE_CM = 6.3  # mean adult interpupillary distance (Dodgson 2004)
 PORTRAIT_DISTANCE_CM = 70.0  # from which a portrait is taken to be seen; distance r is r times it
+LIVELINK_SUFFIX = ".csv"  # of Live Link Face tables
 TRACKS = ("expression", "rotation", "translation", "gaze")
 
 # The blendshape locations of ARKit, in the order of the Live Link Face CSV. "Left" is the
@@ -142,10 +143,16 @@ class Motion:
     def save(self, path: str | Path) -> None:
         """Write the motion as a NumPy archive: an array per field and the names of the weights.
 
+        A name that ends in .csv asks for the table of the Live Link Face app.
+
         Raises:
             OutputError: the file cannot be written.
         """
         file = Path(path)
+        if file.suffix.lower() == LIVELINK_SUFFIX:
+            from vasari.generate.livelink import write_livelink
+
+            return write_livelink(self, file)
         draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
         arrays = {name: getattr(self, name) for name in TRACKS}
         try:
@@ -158,11 +165,15 @@ class Motion:
 
     @classmethod
     def load(cls, path: str | Path) -> Motion:
-        """Read a motion that `save` wrote.
+        """Read a motion that `save` wrote, or a .csv of the Live Link Face app.
 
         Raises:
             MotionError: the file is missing or is no such archive.
         """
+        if Path(path).suffix.lower() == LIVELINK_SUFFIX:
+            from vasari.generate.livelink import read_livelink
+
+            return read_livelink(path)
         try:
             # Opened here: np.load forgets to close a damaged archive.
             with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -170,4 +181,6 @@ class Motion:
         except OSError as error:
             raise MotionError(f"cannot read {path}: {error.strerror or error}") from None
         except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-            raise MotionError(f"{path} is no motion; give an .npz that Motion.save wrote") from None
+            raise MotionError(
+                f"{path} is no motion; give an .npz that Motion.save wrote, or a .csv of Live Link Face"
+            ) from None

@@ -21,37 +21,38 @@ REPORT_INTERVAL = 5.0  # seconds between plain lines
 
 
 @contextlib.contextmanager
-def reporting() -> Iterator[Progress]:
-    """Show progress on stderr while the context is open."""
+def reporting(unit: str = "frames") -> Iterator[Progress]:
+    """Show progress on stderr, in some unit, while the context is open."""
     if sys.stderr.isatty():
-        with _bar(Console(stderr=True)) as show:
+        with _bar(Console(stderr=True), unit) as show:
             yield show
     else:
-        yield _Lines()
+        yield _Lines(unit)
 
 
 @contextlib.contextmanager
-def _bar(console: Console) -> Iterator[Progress]:
+def _bar(console: Console, unit: str) -> Iterator[Progress]:
     """A bar that goes away when the work is done."""
     columns = (MofNCompleteColumn(), BarColumn(), _Speed(), TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("frames", total=None)
+        task = bar.add_task(unit, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class _Speed(ProgressColumn):
-    """Frames per second, once there are any."""
+    """Units per second, once there are any."""
 
     def render(self, task: Task) -> Text:
         """Draw the column."""
         speed = task.finished_speed or task.speed
-        return Text("reading" if speed is None else f"{speed:.1f} frames/s")
+        return Text("reading" if speed is None else f"{speed:.1f} {task.description}/s")
 
 
 class _Lines:
     """Progress as plain lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
         self._started: float | None = None  # when the first frame was done
         self._reported = 0.0
 
@@ -63,4 +64,7 @@ class _Lines:
             self._reported = now
             speed = (done - 1) / (now - self._started)
             left = (total - done) / speed
-            click.echo(f"{done}/{total} frames, {speed:.1f} frames/s, {left:.0f} s left", err=True)
+            click.echo(
+                f"{done}/{total} {self._unit}, {speed:.1f} {self._unit}/s, {left:.0f} s left",
+                err=True,
+            )

@@ -20,11 +20,12 @@ from vasari.errors import InputError
     help="Folder for the results.",
 )
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Videos at a time.")
-def track(videos: tuple[Path, ...], output: Path, jobs: int) -> None:
+@click.option("--csv", "tables", is_flag=True, help="Write tables of Live Link Face, too.")
+def track(videos: tuple[Path, ...], output: Path, jobs: int, tables: bool) -> None:
     """Turn the face in each of VIDEOS into motion: expression, head pose and gaze.
 
     For talk.mp4 the folder gets talk.npz, which `vasari.Motion.load` reads, and talk.wav where
-    the video has sound. What is there already is kept, so that a run that was stopped goes on
+    the video has sound; with --csv talk.csv, too, as the Live Link Face app writes it. What is there already is kept, so that a run that was stopped goes on
     where it ended. Each video must show one face.
 
     \b
@@ -33,6 +34,7 @@ def track(videos: tuple[Path, ...], output: Path, jobs: int) -> None:
 
     Exit codes: 0 all tracked, 2 at least one could not be.
     """
+    from vasari.generate.progress import reporting
     from vasari.generate.tracking import track_all
 
     if jobs < 1:
@@ -41,9 +43,11 @@ def track(videos: tuple[Path, ...], output: Path, jobs: int) -> None:
     if len(set(stems)) < len(stems):
         raise InputError("two of the videos have the same name; track them into different folders")
     failed = 0
-    for number, done in enumerate(track_all(videos, output, jobs=jobs), 1):
-        failed += done.error is not None
-        word = f"{done.frames} frames" if done.error is None else f"failed: {done.error}"
-        click.echo(f"[{number}/{len(videos)}] {done.video}: {word}")
+    with reporting("videos") as progress:
+        for number, done in enumerate(track_all(videos, output, jobs=jobs, tables=tables), 1):
+            failed += done.error is not None
+            word = f"{done.frames} frames" if done.error is None else f"failed: {done.error}"
+            click.echo(f"[{number}/{len(videos)}] {done.video}: {word}")
+            progress(number, len(videos))
     if failed:
         raise InputError(f"{failed} of {len(videos)} videos could not be tracked")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vasari.errors import OutputError, SpeechError, VasariError
-from vasari.generate.motion import Motion
+from vasari.generate.motion import LIVELINK_SUFFIX, Motion
 from vasari.generate.spectrum import RATE
 from vasari.generate.speech import Speech
 
@@ -29,11 +29,16 @@ class Tracked:
     error: str | None  # one line, where tracking failed
 
 
-def track(video: Path, folder: Path) -> Tracked:
+def track(video: Path, folder: Path, *, table: bool = False) -> Tracked:
     """Track one video into a folder.
 
     The motion file is written last: where it is there, the video is done, and is not tracked
     again.
+
+    Args:
+        video: a video that shows one face.
+        folder: where the results go.
+        table: whether the motion is written as a Live Link Face CSV, too.
 
     Raises:
         VideoError: the video cannot be read or shows no face.
@@ -43,20 +48,26 @@ def track(video: Path, folder: Path) -> Tracked:
 
     motion_file, sound_file = (folder / f"{video.stem}{end}" for end in (".npz", ".wav"))
     if not motion_file.exists():
-        motion = Motion.concatenate(perform(video))
+        tracked = Motion.concatenate(perform(video))
         _save_sound(video, sound_file)
-        motion.save(motion_file)
-    frames = len(Motion.load(motion_file))
+        tracked.save(motion_file)
+    motion = Motion.load(motion_file)
+    if table:
+        motion.save(motion_file.with_suffix(LIVELINK_SUFFIX))
+    frames = len(motion)
     return Tracked(video, motion_file, sound_file if sound_file.exists() else None, frames, None)
 
 
-def track_all(videos: Sequence[Path], folder: Path, *, jobs: int) -> Iterator[Tracked]:
+def track_all(
+    videos: Sequence[Path], folder: Path, *, jobs: int, tables: bool = False
+) -> Iterator[Tracked]:
     """Track videos side by side, giving each as it is done; one that fails does not stop the rest.
 
     Args:
         videos: files with different names.
         folder: where the results go; made if it is not there.
         jobs: how many processes.
+        tables: whether each motion is written as a Live Link Face CSV, too.
 
     Raises:
         OutputError: the folder cannot be made.
@@ -68,14 +79,14 @@ def track_all(videos: Sequence[Path], folder: Path, *, jobs: int) -> Iterator[Tr
     # Spawned, not forked: MediaPipe's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(videos)), mp_context=context) as pool:
-        for done in as_completed(pool.submit(_try, video, folder) for video in videos):
+        for done in as_completed(pool.submit(_try, video, folder, tables) for video in videos):
             yield done.result()
 
 
-def _try(video: Path, folder: Path) -> Tracked:
+def _try(video: Path, folder: Path, table: bool) -> Tracked:
     """Track one video; a failure becomes a line."""
     try:
-        return track(video, folder)
+        return track(video, folder, table=table)
     except VasariError as error:
         return Tracked(video, folder / f"{video.stem}.npz", None, 0, str(error))
 

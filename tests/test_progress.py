@@ -23,7 +23,7 @@ def test_elsewhere_a_line_now_and_then(
 
 def test_on_a_terminal_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
-    with progress._bar(Console(file=screen, force_terminal=True, width=80)) as show:
+    with progress._bar(Console(file=screen, force_terminal=True, width=80), "frames") as show:
         for done in range(1, 501):
             show(done, 500)
     assert "reading" in screen.getvalue()

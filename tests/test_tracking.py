@@ -62,6 +62,13 @@ def test_a_video_becomes_motion_and_sound(video: Path, tmp_path: Path) -> None:
     assert done.sound.stat().st_size > 8000
 
 
+def test_a_table_for_other_tools(video: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, [str(video), "--csv", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    table, motion = (Motion.load(tmp_path / f"astronaut.{end}") for end in ("csv", "npz"))
+    np.testing.assert_allclose(table.expression, motion.expression, atol=1e-4)
+
+
 def test_what_is_done_is_kept(video: Path, tmp_path: Path) -> None:
     Motion.still(3).save(tmp_path / "astronaut.npz")
     assert track(video, tmp_path).frames == 3
