@@ -87,12 +87,16 @@ class Look:
 def place_regions(portrait: Portrait) -> Float32Array:
     """The anchors of all REGIONS, (9, 3) pixels: of each its middle, 1 cm across, 1 cm down."""
     own = portrait.placement.unplace(portrait.mesh)
-    corners = []
-    for region in REGIONS:
-        middle = own[list(region.centre)].mean(axis=0) + (0, region.below, 0)
-        across = -1.0 if region.mirrored else 1.0
-        corners += [middle, middle + (across, 0, 0), middle + (0, 1, 0)]
-    return portrait.placement.place(np.array(corners, np.float32))
+    corners = [
+        own[list(region.centre)].mean(axis=0) + np.array(offset, np.float32)
+        for region in REGIONS
+        for offset in (
+            (0, region.below, 0),
+            (-1 if region.mirrored else 1, region.below, 0),
+            (0, region.below + 1, 0),
+        )
+    ]
+    return portrait.placement.place(np.stack(corners))
 
 
 def patch_warp(region: Region, anchors: Float32Array) -> Float32Array:
@@ -164,7 +168,7 @@ def change(frame: ImageArray, region: Region, warp: Float32Array, fields: Float3
         np.ascontiguousarray(frame[area]),
         shift,
         None,
-        cv2.INTER_LINEAR,
+        cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
     frame[area] = cv2.add(moved, added, dtype=cv2.CV_8U)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from importlib import resources
 
@@ -50,9 +49,8 @@ class TouchUpNetwork:
         return np.array(self._network.forward(), np.float32)
 
 
-@functools.cache
 def load_touch_up(name: str) -> TouchUpNetwork:
-    """One of the networks that come with Vasari.
+    """One of the networks that come with Vasari, for use in one thread at a time.
 
     Args:
         name: a key of WEIGHTS.

@@ -39,7 +39,7 @@ ImageArray = npt.NDArray[np.uint8]
 # Data.
 STARTS = (0, 40, 90, 140, 200)  # frames of a clip that serve as portraits
 LIMIT, EVERY = 120, 2  # frames that follow each, of which every so many is used
-CROWD, CROWD_STEP = 50, 20  # of a person with so many clips one in so many is used
+CROWD, CROWD_STEP = 50, 50  # of a person with so many clips one in so many is used
 RING = 14  # pixels of a patch's border by which the truth is laid on what is shown
 MAX_SLIP = 5.0  # pixels: a truth that slips farther was tracked badly and is left out
 
@@ -49,14 +49,16 @@ BORDER = 10  # pixels in which the change fades to nothing
 MAX_SHIFT, MAX_ADDED = 6.0, 0.5  # pixels, and of the colours' range
 
 # Training.
-BATCH = 16
+BATCH = 16  # mouths; as many pixels of eyes
+ERROR_RANGE = (2.0, 12.0)  # of 255: examples are drawn in proportion to their mean error, in these
 PEAK_RATE = 2e-3  # learning rate
 # Beside the mean error of the colours. Texture is how strong edges are nearby, wherever exactly
 # they lie: without it the mean of all that may be true would be best, a blur.
-SSIM_WEIGHT, GRADIENT_WEIGHT, TEXTURE_WEIGHT = 0.25, 1.0, 1.0
-SMOOTH_WEIGHT, COLOUR_WEIGHT = 0.02, 0.03  # against shifts that tear and colours that need not be
+SSIM_WEIGHT, GRADIENT_WEIGHT, TEXTURE_WEIGHT = 0.25, 1.0, 2.0
+SMOOTH_WEIGHT, COLOUR_WEIGHT = 0.02, 0.05  # against shifts that tear and colours that need not be
 IDENTITY_SHARE = 0.08  # of the examples: the portrait itself, which must stay as it is
 GREY_SHARE, POSTER_SHARE = 0.15, 0.1  # of the examples: without colour, with few colours
+SHARP_SHARE = 0.4  # of the examples: sharper or softer
 REPORTED = 250  # steps from one printed line to the next
 
 
@@ -251,7 +253,7 @@ def loss_of(shown: torch.Tensor, fields: torch.Tensor, truth: torch.Tensor) -> t
     """How far changed patches are from the truth, in colours, structure, edges and texture."""
     made = apply_fields(shown, fields)
     edges, true_edges = _edges(made), _edges(truth)
-    texture = _blurred(edges.abs()) - _blurred(true_edges.abs())
+    texture = _strength(edges) - _strength(true_edges)
     shift, added = fields[:, :2], fields[:, 2:]
     return (
         (made - truth).abs().mean()
@@ -269,8 +271,9 @@ def _edges(values: torch.Tensor) -> torch.Tensor:
     return torch.cat([corner - values[..., 1:, :-1], corner - values[..., :-1, 1:]], dim=1)
 
 
-def _blurred(values: torch.Tensor) -> torch.Tensor:
-    return functional.avg_pool2d(values, 7, stride=2)
+def _strength(edges: torch.Tensor) -> torch.Tensor:
+    """How strong edges are in each neighbourhood of seven pixels."""
+    return functional.avg_pool2d(edges.abs().mean(1, keepdim=True), 7, stride=2)
 
 
 def _ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -284,7 +287,7 @@ def _ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def _pooled(values: torch.Tensor) -> torch.Tensor:
-    return functional.avg_pool2d(values, 7, stride=1)
+    return functional.avg_pool2d(values, 7, stride=2)
 
 
 def augment(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
@@ -294,25 +297,42 @@ def augment(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
     photograph or a drawing is touched up in its own manner.
     """
     batch = _moved(batch, chance)
-    count = len(batch)
-    pictures = torch.cat([batch[:, :6], batch[:, 7:]], dim=1).reshape(count, 3, 3, *batch.shape[2:])
+    pictures = torch.cat([batch[:, :6], batch[:, 7:]], dim=1)
+    for part, draw in (
+        (GREY_SHARE, _grey),
+        (SHARP_SHARE, _sharpened),
+        (POSTER_SHARE, _poster),
+        (1.0, _coloured),
+    ):
+        chosen = torch.rand(len(batch), generator=chance) < part
+        if chosen.any():
+            pictures[chosen] = draw(pictures[chosen], chance)
+    pictures.clamp_(0, 1)
+    return torch.cat([pictures[:, :6], batch[:, 6:7], pictures[:, 6:]], dim=1)
 
-    def draw(low: float, high: float, *shape: int) -> torch.Tensor:
-        return low + (high - low) * torch.rand(count, *shape, generator=chance)
 
-    grey = (torch.rand(count, 1, 1, 1, 1, generator=chance) < GREY_SHARE).float()
-    pictures = pictures + grey * (pictures.mean(2, keepdim=True) - pictures)
-    smooth = functional.avg_pool2d(
-        pictures.flatten(1, 2), 3, stride=1, padding=1, count_include_pad=False
-    ).reshape(pictures.shape)
-    pictures = pictures + draw(-0.6, 0.9, 1, 1, 1, 1) * (pictures - smooth)
-    gamma = torch.exp(draw(-0.4, 0.4, 1, 1, 1, 1))
-    pictures = pictures.clamp(1e-3, 1) ** gamma * draw(0.75, 1.2, 1, 3, 1, 1)
-    levels = torch.round(draw(4, 10, 1, 1, 1, 1))
-    flat = (torch.rand(count, 1, 1, 1, 1, generator=chance) < POSTER_SHARE).float()
-    pictures = pictures + flat * (torch.round(pictures * levels) / levels - pictures)
-    planes = pictures.clamp(0, 1).flatten(1, 2)
-    return torch.cat([planes[:, :6], batch[:, 6:7], planes[:, 6:]], dim=1)
+def _draw(low: float, high: float, shape: Sequence[int], chance: torch.Generator) -> torch.Tensor:
+    return low + (high - low) * torch.rand(*shape, generator=chance)
+
+
+def _grey(pictures: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+    return pictures.unflatten(1, (3, 3)).mean(2).repeat_interleave(3, dim=1)
+
+
+def _sharpened(pictures: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+    smooth = functional.avg_pool2d(pictures, 3, stride=1, padding=1, count_include_pad=False)
+    return pictures + _draw(-0.8, 1.2, (len(pictures), 1, 1, 1), chance) * (pictures - smooth)
+
+
+def _poster(pictures: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+    levels = torch.round(_draw(4, 10, (len(pictures), 1, 1, 1), chance))
+    return torch.round(pictures * levels) / levels
+
+
+def _coloured(pictures: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+    gamma = torch.exp(_draw(-0.4, 0.4, (len(pictures), 1, 1, 1), chance))
+    tint = _draw(0.75, 1.2, (len(pictures), 3, 1, 1), chance)
+    return pictures.clamp(1e-3, 1) ** gamma * tint.repeat(1, 3, 1, 1)
 
 
 def _moved(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
@@ -329,18 +349,19 @@ def _moved(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
     return functional.grid_sample(batch, grid, align_corners=False, padding_mode="reflection")
 
 
-def train(stack: ImageArray, region: Region, steps: int, seed: int) -> Network:
-    """Train one network on stacked examples, (n, 10, h, w)."""
+def train(stack: ImageArray, region: Region, steps: int, seed: int) -> Iterator[Network]:
+    """Train one network on stacked examples, (n, 10, h, w); gives it every REPORTED steps."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
-    network = Network(region)
+    network = Network(region).to(memory_format=torch.channels_last)
     batch_size = BATCH * REGIONS[0].width // region.width
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
+    weights = _weights(stack)
     total = 0.0
     for step in range(1, steps + 1):
-        chosen = torch.randint(len(stack), (batch_size,), generator=chance).numpy()
-        batch = torch.from_numpy(stack[chosen].astype(np.float32) / np.float32(255))
+        chosen = torch.multinomial(weights, batch_size, replacement=True, generator=chance)
+        batch = torch.from_numpy(stack[chosen.numpy()].astype(np.float32) / np.float32(255))
         batch = augment(_with_identities(batch, chance), chance)
         loss = loss_of(batch[:, :3], network(batch[:, :7]), batch[:, 7:])
         optimiser.zero_grad()
@@ -348,11 +369,17 @@ def train(stack: ImageArray, region: Region, steps: int, seed: int) -> Network:
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        total += float(loss)
-        if step % REPORTED == 0:
+        total += loss.item()
+        if step % REPORTED == 0 or step == steps:
             click.echo(f"{region.network} {step}/{steps}: loss {total / REPORTED:.5f}")
             total = 0.0
-    return network.eval()
+            yield network
+
+
+def _weights(stack: ImageArray) -> torch.Tensor:
+    """How often each example is drawn: what is right already has little to teach."""
+    errors = [np.abs(planes[:3].astype(np.int16) - planes[7:]).mean() for planes in stack]
+    return torch.tensor(np.clip(errors, *ERROR_RANGE), dtype=torch.float32)
 
 
 def _with_identities(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
@@ -376,7 +403,7 @@ def write(network: Network, region: Region, file: Path) -> None:
 @click.argument("clips", type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A folder.")
 @click.option("--held-out", multiple=True, help="Pattern of clip names to leave out.")
-@click.option("--steps", default=6000, show_default=True, help="Batches for each network.")
+@click.option("--steps", default=3000, show_default=True, help="Batches for each network.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps examples.")
 def main(
@@ -398,8 +425,8 @@ def main(
     for region in {region.network: region for region in REGIONS}.values():
         stack = stacks[region.network]
         click.echo(f"{region.network}: {len(stack)} examples of {len(paths)} clips")
-        network = train(stack, region, steps, seed)
-        write(network, region, output / f"touchup_{region.network}.onnx")
+        for network in train(stack, region, steps, seed):
+            write(network, region, output / f"touchup_{region.network}.onnx")
 
 
 if __name__ == "__main__":
