@@ -1,0 +1,229 @@
+"""How likely a video or an image was generated, or why that cannot be said.
+
+Example:
+    >>> from vasari.detect.scoring import score
+    >>> detection = score("talk.mp4")  # doctest: +SKIP
+    >>> detection.decision, detection.probability  # doctest: +SKIP
+    (<Decision.GENERATED: 'generated'>, 0.98)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.detect.crops import SAMPLE_STEP, Box, FaceFinder, Media, Sample, open_media
+from vasari.models.detector import Calibration, DetectorNetwork, Operating, load_detector, look_of
+
+Float32Array = npt.NDArray[np.float32]
+
+MIN_FACE = 48  # pixels of the detected face: below, nothing of the generator is left to see
+MIN_FRAMES = 3  # of a video that show a face: below, one bad frame would decide
+MIN_SHARE = 0.3  # of the sampled frames that must show a face
+BATCH = 8  # crops that the network looks at together
+WINDOW = 3  # samples that a suspicious stretch has at least
+
+
+class Decision(enum.Enum):
+    """What is said about a clip."""
+
+    GENERATED = "generated"
+    NOT_GENERATED = "not generated"
+    CANNOT_SAY = "cannot say"
+
+
+class Interval(NamedTuple):
+    """A stretch of time."""
+
+    start: float  # seconds
+    end: float
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """One frame that shows a face."""
+
+    time: float  # seconds
+    score: float  # log odds of the network, before calibration
+    face: float  # side of the detected face, pixels
+    box: Box  # what the network saw
+    look: tuple[float, float] = field(repr=False)  # contrast and sharpness, as `look_of` has it
+    heat: Float32Array = field(repr=False)  # (h, w) log odds of the parts of the crop
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What the detector says about a file, and on what grounds."""
+
+    path: str
+    decision: Decision
+    reason: str  # why it cannot say, in plain words, or ""
+    probability: float | None  # calibrated, 0..1; None where there was nothing to score
+    threshold: float  # probability from which it is called generated
+    false_alarm_rate: float  # of real validation clips at the threshold
+    miss_rate: float  # of generated validation clips at the threshold
+    frames: tuple[FrameScore, ...]
+    sampled: int  # frames looked at
+    suspicious: tuple[Interval, ...]  # the most suspicious first
+    frame_rate: float | None  # of a video
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON can hold it; heat maps are left out."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        frames = [
+            {"time": f.time, "score": f.score, "face": f.face, "box": dataclasses.asdict(f.box)}
+            for f in self.frames
+        ]
+        suspicious = [interval._asdict() for interval in self.suspicious]
+        decision = self.decision.value
+        return {**values, "decision": decision, "frames": frames, "suspicious": suspicious}
+
+
+class Detector:
+    """Scores files with one network.
+
+    Args:
+        network: looks at face crops.
+        calibration: made for that network.
+    """
+
+    def __init__(self, network: DetectorNetwork, calibration: Calibration) -> None:
+        self._network = network
+        self._calibration = calibration
+
+    @classmethod
+    def shipped(cls) -> Detector:
+        """The detector that comes with Vasari.
+
+        Raises:
+            VasariError: its weights are missing or damaged.
+        """
+        return cls(*load_detector())
+
+    def score(self, path: Path | str) -> Detection:
+        """Score a video or an image.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        media = open_media(path)
+        frames, sampled = self._look(media)
+        operating = self._calibration.frame if media.rate is None else self._calibration.clip
+        reason = why_not(media, frames, sampled, self._calibration)
+        probability = _probability(frames, operating)
+        return Detection(
+            path=str(path),
+            decision=_decide(reason, probability, operating),
+            reason=reason,
+            probability=probability,
+            threshold=operating.threshold,
+            false_alarm_rate=operating.false_alarm_rate,
+            miss_rate=operating.miss_rate,
+            frames=frames,
+            sampled=sampled,
+            suspicious=suspicious_seconds(frames, operating) if media.rate else (),
+            frame_rate=media.rate,
+        )
+
+    def _look(self, media: Media) -> tuple[tuple[FrameScore, ...], int]:
+        """The scores of the frames that show a face, and how many were looked at."""
+        scores: list[FrameScore] = []
+        sampled = 0
+        with FaceFinder() as finder:
+            for batch in _batches(finder.find_all(media.samples())):
+                sampled += len(batch)
+                scores.extend(self._frame_scores([each for each in batch if each.box]))
+        return tuple(scores), sampled
+
+    def _frame_scores(self, samples: Sequence[Sample]) -> Iterator[FrameScore]:
+        pairs = [(each, each.crop(self._network.side)) for each in samples]
+        crops = [crop for _, crop in pairs if crop is not None]
+        if not crops:
+            return
+        heats = self._network.maps(crops)
+        for sample, crop, heat in zip(samples, crops, heats, strict=True):
+            assert sample.box is not None
+            evidence = float(heat.mean())
+            look = look_of(crop)
+            yield FrameScore(sample.time, evidence, sample.face, sample.box, look, heat)
+
+
+def score(path: Path | str) -> Detection:
+    """Score a video or an image with the detector that comes with Vasari.
+
+    Raises:
+        InputError: the file cannot be read.
+        VasariError: the weights are missing or damaged.
+    """
+    return Detector.shipped().score(path)
+
+
+def why_not(
+    media: Media, frames: Sequence[FrameScore], sampled: int, calibration: Calibration
+) -> str:
+    """Why nothing can be said about a file, in plain words; "" where something can."""
+    if not frames:
+        return "no face was found"
+    if len(frames) < MIN_SHARE * sampled:
+        return f"a face was found in only {len(frames)} of {sampled} frames"
+    face = float(np.median([frame.face for frame in frames]))
+    if face < MIN_FACE:
+        return f"the face is too small: {face:.0f} pixels, at least {MIN_FACE} are needed"
+    if media.rate is not None and len(frames) < MIN_FRAMES:
+        seconds = MIN_FRAMES * SAMPLE_STEP
+        return f"the video is too short: at least {seconds:g} s with a face are needed"
+    contrast, sharpness = np.median([frame.look for frame in frames], axis=0)
+    if not calibration.contrast[0] <= contrast <= calibration.contrast[1]:
+        return "out of range: the picture has much less or much more contrast than any tested"
+    if not calibration.sharpness[0] <= sharpness <= calibration.sharpness[1]:
+        return "out of range: the picture is much softer or much noisier than any tested"
+    return ""
+
+
+def suspicious_seconds(
+    frames: Sequence[FrameScore], operating: Operating
+) -> tuple[Interval, ...]:
+    """Stretches that would be called generated by themselves, the most suspicious first.
+
+    A sample counts by the mean of the WINDOW samples around it.
+    """
+    if not frames:
+        return ()
+    scores = np.array([frame.score for frame in frames])
+    near = np.convolve(np.pad(scores, WINDOW // 2, mode="edge"), np.ones(WINDOW) / WINDOW, "valid")
+    high = np.array([operating.probability(value) >= operating.threshold for value in near])
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], high, [False]]).astype(int)))
+    runs = list(zip(edges[::2], edges[1::2], strict=True))
+    runs.sort(key=lambda run: -float(near[run[0] : run[1]].max()))
+    half = SAMPLE_STEP / 2
+    return tuple(
+        Interval(max(frames[first].time - half, 0.0), frames[end - 1].time + half)
+        for first, end in runs
+    )
+
+
+def _probability(frames: Sequence[FrameScore], operating: Operating) -> float | None:
+    if not frames:
+        return None
+    return operating.probability(float(np.mean([frame.score for frame in frames])))
+
+
+def _decide(reason: str, probability: float | None, operating: Operating) -> Decision:
+    if reason or probability is None:
+        return Decision.CANNOT_SAY
+    generated = probability >= operating.threshold
+    return Decision.GENERATED if generated else Decision.NOT_GENERATED
+
+
+def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    samples = iter(samples)
+    while batch := list(islice(samples, BATCH)):
+        yield batch
