@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from vasari.generate.blendshapes import LID_MEETING
 from vasari.generate.inpaint import fill
-from vasari.generate.patch import Window, fit_affine, outline, paint, soften, stroke
+from vasari.generate.patch import Window, affine_fit, outline, paint, soften, stroke
 from vasari.generate.portrait import Portrait
+from vasari.generate.raster import blend_layer, fetch_moved_disc
 from vasari.generate.topology import (
     LEFT_IRIS,
     LEFT_LOWER_LID,
@@ -25,6 +26,7 @@ from vasari.generate.topology import (
 )
 
 Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 
 BALL_RADIUS = 1.2  # cm, of an adult's eye
@@ -53,10 +55,11 @@ class Eye:
     """One eye of a portrait."""
 
     rim: tuple[int, ...]  # indices of the mesh points around the opening
-    mesh: Float32Array  # (16, 2) pixels: those points in the portrait
+    fit: Float64Array  # (3, 16): finds the affine map from those points in the portrait
     home: Float32Array  # (16, 2) pixels: the opening itself in the portrait
     ball: ImageArray  # (S, S, 3) the picture, the white continued under the lids
-    lid: ImageArray  # (S, S, 3) the picture, the lid's skin continued over the ball
+    lid: ImageArray  # (h, w, 4) RGBA: the lid's skin continued over the ball, fading around it
+    corner: Float32Array  # (2,) pixels: where in the picture the lid's first pixel lies
     lash: Float32Array  # (3,) colour of the lashes
     iris: Float32Array  # (2,) pixels
     radius: float  # pixels
@@ -84,18 +87,20 @@ def paint_eye(
             shut, less than 0 wider.
         gaze: (2,) degrees, yaw and pitch as in ``Motion``.
     """
-    forth = fit_affine(eye.mesh, rest)
+    import cv2
+
+    forth = np.asarray((eye.fit @ rest).T, np.float32)
     opening = _apply(forth, eye.home)
     window = Window.around(opening, round(3 * LASH_FRINGE * eye.scale) + 2, len(frame))
     if window.empty:
         return
-    back = fit_affine(opening, eye.home)
+    back = np.asarray(cv2.invertAffineTransform(forth), np.float32)
     lids = _close(opening, closing)
     shut = float(closing.max())
     low, high = LID_SHOWS
     made = float(np.clip((shut - low) / (high - low), 0, 1))
     if made:
-        _paint_lid(eye, frame, window, opening=opening, back=back, share=made)
+        _paint_lid(eye, frame, window, forth, made)
     if shut < 1:
         shift = gaze_shift(eye, gaze)
         _paint_ball(eye, frame, window, lids=lids, opening=opening, back=back, shift=shift)
@@ -138,10 +143,11 @@ def _eye(portrait: Portrait, rim: tuple[int, ...], iris: tuple[int, ...]) -> Eye
     shown = outline(home, window)
     return Eye(
         rim,
-        mesh,
+        affine_fit(mesh),
         home,
         _heal(portrait.image, window, shown < 0.5),
-        _heal(portrait.image, window, _not_skin(portrait.image, window, shown > 0, scale)),
+        _lid(portrait.image, window, shown, scale),
+        window.corner,
         _lash_colour(portrait.image, window, home, scale),
         centre,
         radius,
@@ -209,6 +215,14 @@ def _heal(picture: ImageArray, window: Window, hole: npt.NDArray[np.bool_]) -> I
     return healed
 
 
+def _lid(picture: ImageArray, window: Window, shown: Float32Array, scale: float) -> ImageArray:
+    """The skin of a closed lid in a window, (h, w, 4) RGBA, whose opening shows as (h, w) 0..1."""
+    skin = fill(picture[_area(window)], _not_skin(picture, window, shown > 0, scale))
+    fringe = LASH_FRINGE * scale
+    alpha = soften(_grow(shown > 0.5, fringe).astype(np.float32), fringe / 2)
+    return np.dstack([skin, np.rint(alpha * 255).astype(np.uint8)])
+
+
 def _not_skin(
     picture: ImageArray, window: Window, opening: npt.NDArray[np.bool_], scale: float
 ) -> npt.NDArray[np.bool_]:
@@ -242,22 +256,15 @@ def _close(opening: Float32Array, closing: Float32Array) -> Float32Array:
 
 
 def _paint_lid(
-    eye: Eye,
-    frame: ImageArray,
-    window: Window,
-    *,
-    opening: Float32Array,
-    back: Float32Array,
-    share: float,
+    eye: Eye, frame: ImageArray, window: Window, forth: Float32Array, share: float
 ) -> None:
     """Paint skin over all of the eye, on which the ball is then painted where it shows."""
     import cv2
 
-    x, y = _grid(window, back)
-    pixels = cv2.remap(eye.lid, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    fringe = LASH_FRINGE * eye.scale
-    mask = _grow(outline(opening, window) > 0.5, fringe).astype(np.float32)
-    paint(frame, window, pixels, soften(mask, fringe / 2) * np.float32(share))
+    warp = forth.copy()
+    warp[:, 2] += forth[:, :2] @ eye.corner - window.corner
+    layer = cv2.warpAffine(eye.lid, warp, (window.width, window.height), flags=cv2.INTER_LINEAR)
+    blend_layer(frame, window.left, window.top, layer, share)
 
 
 def _paint_ball(
@@ -271,25 +278,21 @@ def _paint_ball(
     shift: Float32Array,
 ) -> None:
     """Paint the ball where the lids leave it open, the iris moved by a shift."""
-    import cv2
-
-    x, y = _grid(window, back)
-    apart = np.hypot(x - eye.iris[0] - shift[0], y - eye.iris[1] - shift[1]) / eye.radius
-    share = 1 - np.clip((apart - IRIS_RIM) / WHITE_STRETCH, 0, 1)
-    x, y = x - shift[0] * share, y - shift[1] * share
-    pixels = cv2.remap(eye.ball, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    shade = _lid_shade(lids, opening, window)
-    paint(frame, window, np.asarray(pixels * shade, np.float32), outline(lids, window))
-
-
-def _grid(window: Window, back: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Where in the portrait each pixel of a window lies, x and y, (h, w) each."""
-    x = np.arange(window.left, window.left + window.width, dtype=np.float32)
-    y = np.arange(window.top, window.top + window.height, dtype=np.float32)[:, None]
-    return (
-        back[0, 0] * x + back[0, 1] * y + back[0, 2],
-        back[1, 0] * x + back[1, 1] * y + back[1, 2],
+    mask = outline(lids, window)
+    pixels = np.empty((*mask.shape, 3), np.float32)
+    fetch_moved_disc(
+        eye.ball,
+        window.left,
+        window.top,
+        back,
+        eye.iris,
+        shift,
+        IRIS_RIM * eye.radius,
+        WHITE_STRETCH * eye.radius,
+        mask,
+        pixels,
     )
+    paint(frame, window, pixels * _lid_shade(lids, opening, window), mask)
 
 
 def _lid_shade(lids: Float32Array, opening: Float32Array, window: Window) -> Float32Array:

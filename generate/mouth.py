@@ -12,6 +12,7 @@ from vasari.generate.dentition import Drawing, Palette, draw_lower, draw_upper, 
 from vasari.generate.inpaint import fill
 from vasari.generate.patch import Window, fit_affine, outline, paint, soften, stroke
 from vasari.generate.portrait import Portrait
+from vasari.generate.raster import lay_over
 from vasari.generate.topology import LOWER_LIP_INNER, UPPER_LIP_INNER
 
 Float32Array = npt.NDArray[np.float32]
@@ -213,12 +214,11 @@ def _lay(
     """Lay a drawing over the pixels of a window, where its anchors say."""
     import cv2
 
-    warp = fit_affine(_corners(drawing, size), anchors - window.corner)
+    warp = cv2.getAffineTransform(_corners(drawing, size), anchors - window.corner)
     layer = cv2.warpAffine(
         drawing.pixels, warp, (window.width, window.height), flags=cv2.INTER_LINEAR
     )
-    share = layer[..., 3:].astype(np.float32) / 255
-    pixels += share * (layer[..., :3] - pixels)
+    lay_over(pixels, layer)
 
 
 def _corners(drawing: Drawing, size: float) -> Float32Array:

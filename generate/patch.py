@@ -11,6 +11,7 @@ import numpy.typing as npt
 from vasari.generate.raster import blend
 
 Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 
 SUPERSAMPLING = 4  # samples across a pixel, for outlines without stairs
@@ -89,5 +90,10 @@ def paint(frame: ImageArray, window: Window, pixels: npt.NDArray[Any], mask: Flo
 
 def fit_affine(sources: Float32Array, targets: Float32Array) -> Float32Array:
     """The affine map, (2, 3), that best carries source points to targets, both (N, 2)."""
-    lifted = np.column_stack([sources, np.ones(len(sources), np.float32)])
-    return np.asarray(np.linalg.lstsq(lifted, targets, rcond=None)[0].T, np.float32)
+    return np.asarray((affine_fit(sources) @ targets).T, np.float32)
+
+
+def affine_fit(sources: Float32Array) -> Float64Array:
+    """The matrix, (3, N), that finds the affine map of source points, (N, 2), from its targets."""
+    lifted = np.column_stack([sources, np.ones(len(sources))]).astype(np.float64)
+    return np.asarray(np.linalg.pinv(lifted))

@@ -64,18 +64,29 @@ class Camera:
         Returns:
             (N, 3) float32 pixels, z for the order in depth.
         """
-        reach = PORTRAIT_DISTANCE_CM * self.scale
-        solid = self._unproject(points, reach)
-        joint = self._unproject(self.joint[None], reach)[0]
-        turned = (solid - joint) @ turn(self._limit(rotation)).T + joint
-        moved = solid + share[:, None] * (turned - solid)
-        shift = np.asarray(translation) * (self.scale, -self.scale, -self.scale)
-        moved[:, :2] += (share + BODY_FOLLOWS * (1 - share))[:, None] * shift[:2]
-        # The whole body comes nearer; only the head withdraws, or the frame's edge would show.
-        moved[:, 2] += shift[2] * (share if translation[2] < 0 else 1.0)
-        near = reach / (reach + moved[:, 2])
-        flat = moved[:, :2] * near[:, None] + self.axis
-        return np.column_stack([flat, moved[:, 2] + self.depth]).astype(np.float32)
+        from vasari.generate.raster import project
+
+        reach = np.float32(PORTRAIT_DISTANCE_CM * self.scale)
+        shift = np.asarray(translation, np.float32) * self.scale * np.array([1, -1, -1], np.float32)
+        from_axis = self.joint[:2] - self.axis
+        joint_depth = self.joint[2] - self.depth
+        joint = np.append(from_axis * (reach + joint_depth) / reach, joint_depth)
+        return np.asarray(
+            project(
+                np.asarray(points, np.float32),
+                np.asarray(share, np.float32),
+                turn(self._limit(rotation)),
+                shift.astype(np.float32),
+                np.asarray(self.axis, np.float32),
+                joint.astype(np.float32),
+                np.float32(self.depth),
+                reach,
+                np.float32(BODY_FOLLOWS),
+                # The whole body comes nearer; only the head withdraws, or the frame's edge would
+                # show.
+                np.float32(translation[2] >= 0),
+            )
+        )
 
     def _limit(self, rotation: Float32Array) -> Float32Array:
         """Ease a rotation off before it shows the side of a head that the portrait hides."""
@@ -84,12 +95,6 @@ class Camera:
         if yaw * self.own_yaw < 0:
             limit -= (MAX_YAW - MIN_YAW_BACK) * min(abs(self.own_yaw) / OBLIQUE, 1)
         return np.array([limit * np.tanh(yaw / limit), pitch, roll], np.float32)
-
-    def _unproject(self, points: Float32Array, reach: float) -> Float32Array:
-        """Points about the optical axis, undoing the perspective of the portrait."""
-        depth = points[:, 2] - self.depth
-        flat = (points[:, :2] - self.axis) * ((reach + depth) / reach)[:, None]
-        return np.column_stack([flat, depth]).astype(np.float32)
 
 
 def turn(rotation: Float32Array) -> Float32Array:

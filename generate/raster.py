@@ -5,7 +5,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-EDGE_TOLERANCE = 1e-4  # barycentric: neighbours overlap by a hair, so that no crack shows
+EDGE_TOLERANCE = np.float32(1e-4)  # barycentric: neighbours overlap, so that no crack shows
+    1e-4
+)  # barycentric: neighbours overlap by a hair, so that no crack shows
 
 
 @numba.njit(cache=True, inline="always")
@@ -16,7 +18,7 @@ def _narrow(slope, start, first, last):  # type: ignore[no-untyped-def]
     if slope < -1e-9:
         return first, min(last, (-EDGE_TOLERANCE - start) / slope)
     if start < -EDGE_TOLERANCE:
-        return 1.0, 0.0
+        return np.float32(1), np.float32(0)
     return first, last
 
 
@@ -34,11 +36,17 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has 
         map_x: (H, W) float32, 0 where no triangle lies.
         map_y: (H, W) float32, the same.
         depth: (H, W) float32, scratch.
+
+    Returns:
+        (H, 2) int32, the columns of each row between which all triangles lie, the second excluded.
     """
     height, width = map_x.shape
     depth[:] = np.inf
     map_x[:] = 0
     map_y[:] = 0
+    spans = np.empty((height, 2), np.int32)
+    spans[:, 0] = width
+    spans[:, 1] = 0
     for k in range(len(faces)):
         a, b, c = faces[k]
         ax, ay, bx, by = targets[a, 0], targets[a, 1], targets[b, 0], targets[b, 1]
@@ -50,37 +58,62 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has 
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
         if abs(area) < 1e-6:
             continue
-        # The barycentric weights of b and c are affine in x and y; a's is the rest.
+        # From a on, the barycentric weights of b and c are linear in x and y; a's is the rest.
+        # So are depth and place in the picture. All of it in 32 bits, which is twice as fast.
         gbx, gby = (cy - ay) / area, -(cx - ax) / area
         gcx, gcy = -(by - ay) / area, (bx - ax) / area
-        gz = gbx * (targets[b, 2] - targets[a, 2]) + gcx * (targets[c, 2] - targets[a, 2])
-        gu = gbx * (sources[b, 0] - sources[a, 0]) + gcx * (sources[c, 0] - sources[a, 0])
-        gv = gbx * (sources[b, 1] - sources[a, 1]) + gcx * (sources[c, 1] - sources[a, 1])
+        bz, cz = targets[b, 2] - targets[a, 2], targets[c, 2] - targets[a, 2]
+        bu, cu = sources[b, 0] - sources[a, 0], sources[c, 0] - sources[a, 0]
+        bv, cv = sources[b, 1] - sources[a, 1], sources[c, 1] - sources[a, 1]
+        gz, gu, gv = gbx * bz + gcx * cz, gbx * bu + gcx * cu, gbx * bv + gcx * cv
         for y in range(max(int(np.ceil(top)), 0), min(int(np.floor(bottom)), height - 1) + 1):
-            wb = gby * (y - ay) - gbx * ax
-            wc = gcy * (y - ay) - gcx * ax
-            first, last = _narrow(gbx, wb, left, right)
+            down = np.float32(y) - ay
+            wb, wc = gby * down, gcy * down
+            first, last = _narrow(gbx, wb, left - ax, right - ax)
             first, last = _narrow(gcx, wc, first, last)
-            first, last = _narrow(-gbx - gcx, 1.0 - wb - wc, first, last)
-            start, stop = max(int(np.ceil(first)), 0), min(int(np.floor(last)), width - 1)
-            wa = 1.0 - wb - wc
-            z = wa * targets[a, 2] + wb * targets[b, 2] + wc * targets[c, 2]
-            u = wa * sources[a, 0] + wb * sources[b, 0] + wc * sources[c, 0]
-            v = wa * sources[a, 1] + wb * sources[b, 1] + wc * sources[c, 1]
-            for x in range(start, stop + 1):
-                here = z + gz * x
+            first, last = _narrow(-gbx - gcx, np.float32(1) - wb - wc, first, last)
+            start = max(int(np.ceil(first + ax)), 0)
+            stop = min(int(np.floor(last + ax)), width - 1) + 1
+            if start >= stop:
+                continue
+            spans[y, 0] = min(spans[y, 0], start)
+            spans[y, 1] = max(spans[y, 1], stop)
+            along = np.float32(start) - ax
+            z = targets[a, 2] + wb * bz + wc * cz + gz * along
+            u = sources[a, 0] + wb * bu + wc * cu + gu * along
+            v = sources[a, 1] + wb * bv + wc * cv + gv * along
+            for step in range(stop - start):
+                x = np.uint64(start + step)
+                here = z + gz * np.float32(step)
                 if here < depth[y, x]:
                     depth[y, x] = here
-                    map_x[y, x] = u + gu * x
-                    map_y[y, x] = v + gv * x
+                    map_x[y, x] = u + gu * np.float32(step)
+                    map_y[y, x] = v + gv * np.float32(step)
+    return spans
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def composite(layer, background, frame):  # type: ignore[no-untyped-def]
-    """Lay an RGBA layer, (H, W, 4) uint8, over a background into a frame, (H, W, 3) uint8."""
+def composite(layer, spans, background, frame):  # type: ignore[no-untyped-def]
+    """Lay an RGBA layer over a background into a frame.
+
+    Args:
+        layer: (H, W, 4) uint8, straight alpha.
+        spans: (H, 2) int32, in each row the columns that the layer covers, the second excluded.
+        background: (H, W, 3) uint8.
+        frame: (H, W, 3) uint8, written.
+    """
     height, width = frame.shape[:2]
     for y in range(height):
-        for x in range(width):
+        start = min(max(np.int64(spans[y, 0]), 0), width)
+        stop = min(max(np.int64(spans[y, 1]), start), width)
+        for x in range(start):
+            for c in range(3):
+                frame[y, x, c] = background[y, x, c]
+        for x in range(stop, width):
+            for c in range(3):
+                frame[y, x, c] = background[y, x, c]
+        for step in range(stop - start):
+            x = np.uint64(start + step)  # never negative: the loop can be vectorised
             alpha = np.int32(layer[y, x, 3])
             if alpha == 255:
                 for c in range(3):
@@ -111,3 +144,117 @@ def blend(frame, left, top, patch, mask):  # type: ignore[no-untyped-def]
                     below = np.float32(frame[top + y, left + x, c])
                     above = np.float32(patch[y, x, c])
                     frame[top + y, left + x, c] = np.uint8(below + share * (above - below) + 0.5)
+
+
+@numba.njit(cache=True, inline="always")
+def _sample(picture, x, y, c):  # type: ignore[no-untyped-def]
+    """One channel of a picture between its pixels, bilinear; the edges go on outside."""
+    height, width = picture.shape[:2]
+    x = min(max(x, np.float32(0)), np.float32(width - 1))
+    y = min(max(y, np.float32(0)), np.float32(height - 1))
+    left, top = int(x), int(y)
+    right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+    across, down = x - np.float32(left), y - np.float32(top)
+    upper = picture[top, left, c] + across * (
+        np.float32(picture[top, right, c]) - np.float32(picture[top, left, c])
+    )
+    lower = picture[bottom, left, c] + across * (
+        np.float32(picture[bottom, right, c]) - np.float32(picture[bottom, left, c])
+    )
+    return upper + down * (lower - upper)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def fetch_moved_disc(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
+    picture, left, top, back, centre, shift, solid, soft, mask, pixels
+):
+    """Fetch a window of a picture in which a disc has moved over the ground that gives way.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        left: the window's first column in the frame.
+        top: the window's first row.
+        back: (2, 3) float32, the affine map from the frame to the picture.
+        centre: (2,) float32, the disc's in the picture, pixels.
+        shift: (2,) float32, by how much it moves there.
+        solid: the radius that moves as a whole, pixels.
+        soft: the width of the ring beyond, over which the motion fades.
+        mask: (h, w) float32; where it is 0, nothing is fetched.
+        pixels: (h, w, 3) float32, written.
+    """
+    for row in range(mask.shape[0]):
+        for column in range(mask.shape[1]):
+            if mask[row, column] <= 0:
+                continue
+            x = back[0, 0] * (left + column) + back[0, 1] * (top + row) + back[0, 2]
+            y = back[1, 0] * (left + column) + back[1, 1] * (top + row) + back[1, 2]
+            apart = np.hypot(x - centre[0] - shift[0], y - centre[1] - shift[1])
+            share = 1 - min(max((apart - solid) / soft, 0), 1)
+            x, y = np.float32(x - shift[0] * share), np.float32(y - shift[1] * share)
+            for c in range(3):
+                pixels[row, column, c] = _sample(picture, x, y, c)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def lay_over(pixels, layer):  # type: ignore[no-untyped-def]
+    """Lay an RGBA layer, (h, w, 4) uint8, over pixels, (h, w, 3) float32, in place."""
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            share = np.float32(layer[y, x, 3]) / np.float32(255)
+            if share > 0:
+                for c in range(3):
+                    pixels[y, x, c] += share * (np.float32(layer[y, x, c]) - pixels[y, x, c])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def blend_layer(frame, left, top, layer, share):  # type: ignore[no-untyped-def]
+    """Blend a share, 0..1, of an RGBA layer, (h, w, 4) uint8, into a frame at (left, top)."""
+    for y in range(layer.shape[0]):
+        for x in range(layer.shape[1]):
+            alpha = np.float32(share) * np.float32(layer[y, x, 3]) / np.float32(255)
+            if alpha > 0:
+                for c in range(3):
+                    below = np.float32(frame[top + y, left + x, c])
+                    above = np.float32(layer[y, x, c])
+                    frame[top + y, left + x, c] = np.uint8(below + alpha * (above - below) + 0.5)
+
+
+@numba.njit(cache=True, nogil=True)
+def project(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
+    points, share, turn, shift, axis, joint, depth, reach, body_share, body_nearer
+):
+    """Move points with head and body, and see them through a pinhole: `Camera.project`.
+
+    Args:
+        points: (N, 3) float32 pixels.
+        share: (N,) float32, how far each goes with the head.
+        turn: (3, 3) float32, the head's rotation.
+        shift: (3,) float32 pixels, the head's.
+        axis: (2,) float32 pixels, where the optical axis meets the frame.
+        joint: (3,) float32 pixels about the optical axis, about which the head turns.
+        depth: pixels, of the plane in which the portrait's scale holds.
+        reach: pixels from the pinhole to that plane.
+        body_share: of the shift sideways and upward, how far the body follows.
+        body_nearer: the same of the shift toward the viewer.
+
+    Returns:
+        (N, 3) float32 pixels, as given.
+    """
+    shown = np.empty_like(points)
+    solid, moved = np.empty(3, np.float32), np.empty(3, np.float32)
+    for i in range(len(points)):
+        solid[2] = points[i, 2] - depth
+        for c in range(2):
+            solid[c] = (points[i, c] - axis[c]) * (reach + solid[2]) / reach
+        body = 1 - share[i]
+        for c in range(3):
+            turned = joint[c]
+            for k in range(3):
+                turned += turn[c, k] * (solid[k] - joint[k])
+            follows = body_nearer if c == 2 else body_share
+            moved[c] = body * solid[c] + share[i] * turned + (share[i] + follows * body) * shift[c]
+        near = reach / (reach + moved[2])
+        for c in range(2):
+            shown[i, c] = moved[c] * near + axis[c]
+        shown[i, 2] = moved[2] + depth
+    return shown

@@ -40,6 +40,7 @@ ImageArray = npt.NDArray[np.uint8]
 # The picture is kept at twice the frame's density, so that moving it by parts of a pixel does not
 # blur it.
 DETAIL = 2
+BAND = 32  # rows that are looked up at once: few enough to follow the outline of the person
 CROWN = 0.06  # of the frame: how far the person goes on above it, fading
 
 NARROW_SHADE = 0.6  # of the light into the mouth, kept out by lips drawn together ...
@@ -81,7 +82,8 @@ class Renderer:
         self._texture = _texture(portrait)
         self._sources = _places_in_texture(self._sheet.points[:, :2], portrait.size)
         size = portrait.size
-        self._map_x, self._map_y, self._depth = np.zeros((3, size, size), np.float32)
+        self._map_x, self._map_y, self._depth = np.empty((3, size, size), np.float32)
+        self._layer = np.empty((size, size, 4), np.uint8)
         self._frame = np.empty((size, size, 3), np.uint8)
 
     def frames(self, blocks: Iterable[Motion]) -> Iterator[ImageArray]:
@@ -140,7 +142,8 @@ class Renderer:
 
     def _express(self, expression: Float32Array) -> Float32Array:
         """The face in its own frame, (478, 3) cm, lips never passing through each other."""
-        face = self._rest + np.einsum("s,spc->pc", expression, self._shapes)
+        active = np.flatnonzero(expression)
+        face = self._rest + np.einsum("s,spc->pc", expression[active], self._shapes[active])
         upper, lower = list(UPPER_LIP_INNER), list(LOWER_LIP_INNER)
         crossed = face[lower, 1] < face[upper, 1]
         middle = (face[lower] + face[upper])[crossed] / 2
@@ -158,9 +161,11 @@ class Renderer:
     def _moved_sheet(self, face: Float32Array) -> Float32Array:
         """The sheet's points, (N, 3) pixels, with an expression, before the head moves."""
         points = self._sheet.points.copy()
-        pull = (face - self._portrait.mesh)[list(FACE_OVAL)]
-        points[:ALL_POINTS] += face - self._portrait.mesh
-        points[ALL_POINTS:] += self._sheet.stretch @ pull
+        moved = face - self._portrait.mesh
+        points[:ALL_POINTS] += moved
+        points[self._sheet.pulled] += np.einsum(
+            "mo,oc->mc", self._sheet.stretch, moved[list(FACE_OVAL)]
+        )
         return points
 
     def _draw_sheet(self, points: Float32Array) -> None:
@@ -169,15 +174,23 @@ class Renderer:
 
         from vasari.generate.raster import composite, rasterise
 
-        rasterise(self._sheet.faces, points, self._sources, self._map_x, self._map_y, self._depth)
-        layer = cv2.remap(
-            self._texture,
-            self._map_x,
-            self._map_y,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
+        spans = rasterise(
+            self._sheet.faces, points, self._sources, self._map_x, self._map_y, self._depth
         )
-        composite(layer, self._portrait.layers.background, self._frame)
+        bands = spans.reshape(-1, BAND, 2)
+        starts, stops = bands[..., 0].min(axis=1).tolist(), bands[..., 1].max(axis=1).tolist()
+        for band, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            if start < stop:
+                area = np.s_[band * BAND : (band + 1) * BAND, start:stop]
+                cv2.remap(
+                    self._texture,
+                    self._map_x[area],
+                    self._map_y[area],
+                    cv2.INTER_LINEAR,
+                    dst=self._layer[area],
+                    borderMode=cv2.BORDER_REPLICATE,
+                )
+        composite(self._layer, spans, self._portrait.layers.background, self._frame)
 
 
 def _texture(portrait: Portrait) -> ImageArray:

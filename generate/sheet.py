@@ -51,25 +51,29 @@ class Sheet:
     points: Float32Array  # (N, 3) pixels, where the picture is at rest
     faces: Int32Array  # (K, 3) triangles
     head_share: Float32Array  # (N,) 0..1: 1 goes with the head, 0 rests
-    stretch: Float32Array  # (N - 478, 36): how the oval's expression pulls the grid
+    pulled: Int32Array  # (M,) indices of the points that the oval's expression pulls
+    stretch: Float32Array  # (M, 36): how far each point of the oval pulls them
 
 
 def lay_sheet(portrait: Portrait) -> Sheet:
     """Lay the sheet over a portrait."""
     grid = _grid_around(portrait)
-    flat = np.concatenate([portrait.mesh[:, :2], grid])
+    faces, used = _grid_triangles(portrait, grid)
+    grid = grid[used]
     outside = _distance_to_oval(portrait, grid)
     depth = _grid_depth(portrait, grid, outside)
     points = np.concatenate([portrait.mesh, np.column_stack([grid, depth])])
-    faces = np.concatenate([_face_triangles(), _grid_triangles(portrait, flat)])
+    faces = np.concatenate([_face_triangles(), faces])
     points[:, 2] = _ease_slopes(points, faces)
     share = np.ones(len(points), np.float32)
     share[ALL_POINTS:] = _head_share(portrait, grid, outside)
+    pulled = np.flatnonzero(outside.min(axis=1) < SKIN_STRETCH)
     return Sheet(
         points.astype(np.float32),
         faces,
         share,
-        _stretch(portrait, grid, outside),
+        (ALL_POINTS + pulled).astype(np.int32),
+        _stretch(outside[pulled]),
     )
 
 
@@ -107,18 +111,30 @@ def _distance_to_oval(portrait: Portrait, grid: Float32Array) -> Float32Array:
     return np.asarray(apart / portrait.placement.scale, np.float32)
 
 
-def _grid_triangles(portrait: Portrait, flat: Float32Array) -> Int32Array:
-    """Triangles between the oval and the grid's points, none over the face."""
+def _grid_triangles(
+    portrait: Portrait, grid: Float32Array
+) -> tuple[Int32Array, npt.NDArray[np.bool_]]:
+    """Triangles between the oval and the grid's points, none over the face.
+
+    Returns:
+        (K, 3) triangles that carry any of the person; the grid's points are numbered from 478 on,
+        leaving out those of no triangle. And (G,), which points have one.
+    """
     import cv2
     from scipy.spatial import Delaunay
 
+    flat = np.concatenate([portrait.mesh[:, :2], grid])
     names = np.concatenate([np.array(FACE_OVAL), np.arange(ALL_POINTS, len(flat))])
     faces = names[Delaunay(flat[names]).simplices]
     oval = _oval(portrait)
     middles = flat[faces].mean(axis=1)
     outside = [cv2.pointPolygonTest(oval, (float(x), float(y)), False) < 0 for x, y in middles]
-    kept = np.array(outside) & _shows_person(portrait, flat[faces])
-    return np.asarray(faces[kept], np.int32)
+    faces = faces[np.array(outside) & _shows_person(portrait, flat[faces])]
+    used = np.zeros(len(flat), np.bool_)
+    used[:ALL_POINTS] = True
+    used[faces] = True
+    numbers = np.cumsum(used) - 1
+    return numbers[faces].astype(np.int32), used[ALL_POINTS:]
 
 
 def _shows_person(portrait: Portrait, corners: Float32Array) -> npt.NDArray[np.bool_]:
@@ -208,8 +224,8 @@ def _rest_at_edges(portrait: Portrait, grid: Float32Array) -> Float32Array:
     return rest
 
 
-def _stretch(portrait: Portrait, grid: Float32Array, outside: Float32Array) -> Float32Array:
-    """How the expression at each point of the oval pulls the grid, (G, 36)."""
+def _stretch(outside: Float32Array) -> Float32Array:
+    """How the expression at each point of the oval pulls points so far from it, (M, 36)."""
     nearness = 1 / np.maximum(outside, 0.1) ** 2
     weights = nearness / nearness.sum(axis=1, keepdims=True)
     fade = 1 - _ramp(outside.min(axis=1), 0, SKIN_STRETCH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vasari.generate.raster import blend, composite, rasterise
+from vasari.generate.raster import blend, blend_layer, composite, fetch_moved_disc, rasterise
 
 SIZE = 48
 
@@ -68,13 +68,15 @@ def test_the_nearer_triangle_hides_the_farther() -> None:
         np.testing.assert_allclose(map_x[:20, :20], 1, atol=1e-4)
 
 
-def test_composite_is_the_over_operator() -> None:
+def test_composite_is_the_over_operator_inside_its_spans() -> None:
     rng = np.random.default_rng(2)
     layer = rng.integers(0, 256, (9, 11, 4), np.uint8)
     background = rng.integers(0, 256, (9, 11, 3), np.uint8)
+    spans = np.tile(np.array([2, 8], np.int32), (9, 1))
     frame = np.empty_like(background)
-    composite(layer, background, frame)
+    composite(layer, spans, background, frame)
     alpha = layer[..., 3:] / 255
+    alpha[:, :2] = alpha[:, 8:] = 0
     assert np.abs(frame - (alpha * layer[..., :3] + (1 - alpha) * background)).max() <= 0.51
 
 
@@ -83,3 +85,34 @@ def test_blend_touches_only_its_window() -> None:
     blend(frame, 3, 4, np.full((2, 2, 3), 100, np.uint8), np.full((2, 2), 0.5, np.float32))
     assert (frame[4:6, 3:5] == 150).all()
     assert (frame == 200).sum() == 300 - 12
+
+
+def test_spans_hold_what_is_covered() -> None:
+    corners = np.array([[10, 5, 0], [30, 5, 0], [10, 25, 0]], np.float32)
+    maps = np.empty((3, SIZE, SIZE), np.float32)
+    spans = rasterise(np.array([[0, 1, 2]], np.int32), corners, corners[:, :2] + 1, *maps)
+    covered = maps[0] > 0
+    assert (spans[covered.any(axis=1), 0] == covered.argmax(axis=1)[covered.any(axis=1)]).all()
+    assert (np.maximum(spans[:, 1] - spans[:, 0], 0) == covered.sum(axis=1)).all()
+
+
+def test_a_layer_is_blended_by_its_alpha_and_share() -> None:
+    frame = np.full((6, 6, 3), 200, np.uint8)
+    layer = np.array([[[100, 100, 100, 255], [100, 100, 100, 0]]], np.uint8)
+    blend_layer(frame, 2, 3, layer, 0.5)
+    assert frame[3, 2].tolist() == [150, 150, 150]
+    assert (frame == 200).sum() == 36 * 3 - 3
+
+
+def test_only_the_disc_moves_with_its_shift() -> None:
+    columns = np.broadcast_to(np.arange(60, dtype=np.uint8), (60, 60))
+    picture = np.ascontiguousarray(np.repeat(columns[..., None], 3, axis=2))
+    back = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    centre, shift = np.array([30, 30], np.float32), np.array([4, 0], np.float32)
+    pixels = np.zeros((60, 60, 3), np.float32)
+    fetch_moved_disc(
+        picture, 0, 0, back, centre, shift, 5.0, 10.0, np.ones((60, 60), np.float32), pixels
+    )
+    assert pixels[30, 34, 0] == 30
+    assert pixels[30, 5, 0] == 5
+    assert (np.diff(pixels[30, :, 0]) > 0).all()
