@@ -6,8 +6,6 @@ import numba
 import numpy as np
 
 EDGE_TOLERANCE = np.float32(1e-4)  # barycentric: neighbours overlap, so that no crack shows
-    1e-4
-)  # barycentric: neighbours overlap by a hair, so that no crack shows
 
 
 @numba.njit(cache=True, inline="always")
