@@ -279,7 +279,7 @@ def _paint_ball(
 ) -> None:
     """Paint the ball where the lids leave it open, the iris moved by a shift."""
     mask = outline(lids, window)
-    pixels = np.empty((*mask.shape, 3), np.float32)
+    pixels = np.zeros((*mask.shape, 3), np.float32)
     fetch_moved_disc(
         eye.ball,
         window.left,
