@@ -1,4 +1,8 @@
-"""H.264 as it is shown live: each marked frame becomes one packet at once."""
+"""H.264 as it is shown live: each marked frame becomes one packet at once.
+
+The same packets go to every viewer and into recordings. They are of the constrained baseline
+profile, the one that every WebRTC client decodes (RFC 7742, section 6.2).
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,26 @@ from fractions import Fraction
 import av
 from av.video.frame import PictureType
 
+from vasari.generate.live_congestion import LADDER
 from vasari.generate.marking import MarkedFrame
 from vasari.generate.video import tag_colours
 
 CLOCK = 90_000  # ticks per second, as in MPEG transport streams
 KEYFRAME_SECONDS = 4  # a viewer who comes gets one at once
 # Packets may not be late, so no frame refers to a later one and none waits (x264's zerolatency);
-# one thread each, since avatars share the cores. The rate is capped for the network's sake.
+# one thread each, since avatars share the cores.
 OPTIONS = {
     "preset": "superfast",
     "tune": "zerolatency",
+    "profile": "baseline",
+    "level": "3.1",
     "crf": "20",
-    "maxrate": "8M",
-    "bufsize": "4M",
     "threads": "1",
     "forced-idr": "1",
+    "sc_threshold": "0",  # one scene
     "x264-params": "chromaloc=1",
 }
+BUFFER_SECONDS = 0.5  # over which the bit rate stays below its limit
 
 _SEQUENCE_PARAMETERS = 7  # nal_unit_type (H.264, table 7-1)
 _START_CODE = b"\x00\x00\x01"
@@ -49,16 +56,37 @@ class StreamEncoder:
 
     def __init__(self, size: int, fps: float) -> None:
         """Open the encoder for square frames of a side in pixels, even."""
-        rate = Fraction(fps).limit_denominator(1001)
-        options = {**OPTIONS, "g": str(round(KEYFRAME_SECONDS * rate))}
+        self._size = size
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._bit_rate = LADDER[0]
+        self._context = self._opened()
+
+    @property
+    def bit_rate(self) -> int:
+        """The most bits per second that it makes; a still face takes fewer."""
+        return self._bit_rate
+
+    def limit(self, bit_rate: int) -> None:
+        """Stay below a bit rate; the next frame is a key frame if that is a change."""
+        if bit_rate != self._bit_rate:
+            self._bit_rate = bit_rate
+            self._context = self._opened()
+
+    def _opened(self) -> av.VideoCodecContext:
+        """An encoder that has encoded nothing yet."""
         context = av.CodecContext.create("libx264", "w")
         assert isinstance(context, av.VideoCodecContext)
-        context.width = context.height = size
+        context.width = context.height = self._size
         context.pix_fmt = "yuv420p"
-        context.time_base, context.framerate = Fraction(1, CLOCK), rate
-        context.options = options
+        context.time_base, context.framerate = Fraction(1, CLOCK), self._rate
+        context.options = {
+            **OPTIONS,
+            "g": str(round(KEYFRAME_SECONDS * self._rate)),
+            "maxrate": str(self._bit_rate),
+            "bufsize": str(round(BUFFER_SECONDS * self._bit_rate)),
+        }
         tag_colours(context)
-        self._context = context
+        return context
 
     def encode(self, frame: MarkedFrame, seconds: float, *, key: bool) -> list[VideoPacket]:
         """Encode the next frame.

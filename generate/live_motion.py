@@ -1,5 +1,7 @@
 """Motion as the sound comes: the animator's own parts, fed hop by hop with little look-ahead.
 
+Gestures are those of a rule: the model that draws them for files needs to hear two seconds ahead.
+
 The whole of a talk is not known, so loudness is measured against what was heard of late, and what
 lies beyond the look-ahead is taken to go on as the last moments did.
 """
@@ -18,6 +20,7 @@ from vasari.generate import articulation, prosody, spectrum
 from vasari.generate.animator import Actor, band_levels, read_levels
 from vasari.generate.articulation import Articulation
 from vasari.generate.controls import Controls
+from vasari.generate.headmotion import gesture_by_rule
 from vasari.generate.live_sound import HOP_SECONDS, Int16Array
 from vasari.generate.prosody import Prosody
 from vasari.generate.render import Pose
@@ -139,7 +142,9 @@ class LiveActor:
         self._actor.controls = _between(self._actor.controls, self._wanted, share)
         mouth, melody = self._listener.read(time)
         calm = self._calmed(melody, step)
-        expression, rotation, translation, gaze = self._actor.act(np.array([time]), mouth, calm)
+        now = np.array([time])
+        gesture = gesture_by_rule(now, calm, self._actor.controls.seed)
+        expression, rotation, translation, gaze = self._actor.act(now, mouth, calm, gesture)
         return Pose(expression[0], rotation[0], translation[0], gaze[0])
 
     def _calmed(self, melody: Prosody, step: float) -> Prosody:

@@ -9,8 +9,9 @@ import re
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse, JSONResponse
@@ -25,7 +26,7 @@ from vasari.generate.controls import (
     MIN_DISTANCE,
 )
 from vasari.generate.live_encoder import codec_name
-from vasari.generate.live_guard import Application, Guard
+from vasari.generate.live_guard import Application, Guard, is_loopback
 from vasari.generate.live_registry import (
     FullError,
     LiveSettings,
@@ -36,8 +37,12 @@ from vasari.generate.live_session import MAX_TEXT, LiveSession
 from vasari.generate.live_socket import Commander, SocketViewer
 from vasari.generate.live_sound import RATE
 
+if TYPE_CHECKING:
+    from vasari.generate.live_webrtc import RtcViewers
+
 MAX_UPLOAD = 32 << 20  # bytes: a photo of 50 megapixels
 SWEEP_SECONDS = 5.0  # between two looks for sessions to end
+MAX_OFFER = 64 << 10  # bytes of an SDP offer: browsers' have a few thousand
 MAX_MESSAGE = 1 << 20  # bytes of one WebSocket message: 5 s of sound at 96 kHz
 PAGE_FILES = {
     "/": ("page.html", "text/html"),
@@ -60,16 +65,14 @@ def create_service(settings: LiveSettings, *, host: str, token: str = "") -> App
         host: the address that it will be bound to.
         token: what callers must know; needed unless the host is loopback.
     """
-    return Guard(_application(settings), host=host, token=token)
+    return Guard(_application(settings, loopback=is_loopback(host)), host=host, token=token)
 
 
-def _application(settings: LiveSettings) -> FastAPI:
+def _application(settings: LiveSettings, *, loopback: bool) -> FastAPI:
     """The routes."""
-    registry = Registry(settings)
-    app = FastAPI(
-        lifespan=lambda app: _running(registry), docs_url=None, redoc_url=None, openapi_url=None
-    )
-    app.state.registry = registry
+    app = FastAPI(lifespan=_running, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.registry = Registry(settings)
+    app.state.rtc_viewers = _rtc_viewers(loopback)
     app.add_exception_handler(VasariError, _explain)
     app.add_exception_handler(Exception, _hide)
     for path in PAGE_FILES:
@@ -80,18 +83,31 @@ def _application(settings: LiveSettings) -> FastAPI:
     app.delete("/api/sessions/{name}", status_code=204)(_end)
     app.websocket("/api/sessions/{name}/live")(_live)
     app.websocket("/api/sessions/{name}/speech")(_speech)
+    app.post("/api/sessions/{name}/whep", status_code=201)(_watch)
+    app.delete("/api/sessions/{name}/whep/{viewer}")(_unwatch)
     app.get("/api/recordings/{name}")(_download)
     app.get("/api/recordings/{name}/report")(_report)
     return app
 
 
 @contextlib.asynccontextmanager
-async def _running(registry: Registry) -> AsyncIterator[None]:
+async def _running(app: FastAPI) -> AsyncIterator[None]:
     """Sweep while the service runs; end all sessions with it."""
-    sweeper = asyncio.create_task(_sweep(registry))
+    sweeper = asyncio.create_task(_sweep(app.state.registry))
     yield
     sweeper.cancel()
-    await asyncio.to_thread(registry.close)
+    await asyncio.to_thread(app.state.registry.close)
+    if app.state.rtc_viewers is not None:
+        await app.state.rtc_viewers.close()
+
+
+def _rtc_viewers(loopback: bool) -> RtcViewers | None:
+    """Who watches over WebRTC, where aiortc is installed."""
+    if find_spec("aiortc") is None:
+        return None
+    from vasari.generate.live_webrtc import RtcViewers
+
+    return RtcViewers(loopback=loopback)
 
 
 async def _sweep(registry: Registry) -> None:
@@ -145,21 +161,21 @@ async def _status(request: Request) -> dict[str, Any]:
 
 async def _begin(request: Request) -> dict[str, Any]:
     """A new session from the picture in the body."""
-    picture = await _body(request)
+    picture = await _body(request, MAX_UPLOAD)
+    if not picture:
+        raise InputError("the body is empty; send an image file")
     replacing = request.query_params.get("replacing", "")
     session = await asyncio.to_thread(_registry(request).begin, picture, replacing=replacing)
     return _description(session)
 
 
-async def _body(request: Request) -> bytes:
-    """The body, up to MAX_UPLOAD."""
+async def _body(request: Request, most: int) -> bytes:
+    """The body, up to so many bytes."""
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MAX_UPLOAD:
-            raise InputError(f"the picture is larger than {MAX_UPLOAD >> 20} MB")
-    if not body:
-        raise InputError("the body is empty; send an image file")
+        if len(body) > most:
+            raise InputError(f"the body is larger than {most / (1 << 20):g} MB")
     return bytes(body)
 
 
@@ -211,6 +227,27 @@ async def _live(socket: WebSocket, name: str) -> None:
         session.leave(viewer)
 
 
+async def _watch(request: Request, name: str) -> Response:
+    """Watch over WebRTC: the WHEP endpoint of a session."""
+    viewers: RtcViewers | None = request.app.state.rtc_viewers
+    if viewers is None:
+        return JSONResponse({"error": 'WebRTC needs aiortc: pip install "aiortc>=1.14"'}, 501)
+    session = await asyncio.to_thread(_registry(request).get, name)
+    offer = await _body(request, MAX_OFFER)
+    viewer, answer = await viewers.answer(session, offer.decode(errors="replace"))
+    headers = {"location": f"/api/sessions/{name}/whep/{viewer}"}
+    return Response(answer, 201, headers, media_type="application/sdp")
+
+
+async def _unwatch(request: Request, name: str, viewer: str) -> Response:
+    """End a viewer's WebRTC connection."""
+    viewers: RtcViewers | None = request.app.state.rtc_viewers
+    session = await asyncio.to_thread(_registry(request).get, name)
+    if viewers is None or not await viewers.end(session, viewer):
+        raise UnknownSessionError("no one watches under this name")
+    return Response()
+
+
 async def _speech(socket: WebSocket, name: str) -> None:
     """Command a session without watching it."""
     session = await _joined(socket, name)
@@ -253,7 +290,7 @@ async def _send(socket: WebSocket, viewer: SocketViewer) -> None:
 
 async def _obey(socket: WebSocket, session: LiveSession, viewer: SocketViewer | None) -> None:
     """Carry out commands until the client goes."""
-    commander = Commander(session)
+    commander = Commander(session, viewer)
 
     async def answer(event: Any) -> None:
         if viewer is None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vasari.errors import InputError, SpeechError, VasariError
 from vasari.generate.controls import Controls
+from vasari.generate.live_congestion import LADDER
 from vasari.generate.live_encoder import VideoPacket
 from vasari.generate.live_recording import Notes, Recorder
 from vasari.generate.live_sound import Caption, Int16Array, Voice, samples_of
@@ -40,6 +41,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?;:…])\s+|(?<=[。！？])")  # noqa: RUF0
 
 class Viewer(Protocol):
     """Who watches; called from the session's threads, and must not block."""
+
+    @property
+    def bit_rate(self) -> int:
+        """The most bits per second of picture that it can take; a change calls for `adapt`."""
 
     def offer_video(self, packet: VideoPacket) -> None:
         """A frame; the first is a key frame, and none is left out."""
@@ -225,6 +230,16 @@ class LiveSession:
         with self._lock:
             self._viewers = {each: had for each, had in self._viewers.items() if each != viewer}
         self.left_at = time.monotonic()
+        self.adapt()
+
+    def adapt(self) -> None:
+        """Make no more bits than the slowest viewer can take: all get the same packets."""
+        with self._lock:
+            bit_rate = min((viewer.bit_rate for viewer in self._viewers), default=LADDER[0])
+            changed = bit_rate != self._stage.bit_rate
+            self._stage.limit(bit_rate)
+        if changed:
+            self._announce({"type": "rate", "bitRate": bit_rate})
 
     def attend(self, change: int) -> None:
         """Count a speaker who came (1) or went (-1)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import struct
 from collections import deque
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vasari.errors import ControlsError, InputError
 from vasari.generate.controls import Controls
+from vasari.generate.live_congestion import MAX_LAG, Allowance
 from vasari.generate.live_encoder import VideoPacket
 from vasari.generate.live_sound import Int16Array, Intake
 from vasari.generate.synthesis import DEFAULT_VOICE
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 # Kinds of binary message; each begins with its kind and its time in seconds of the session.
 KEY_FRAME, FRAME, SOUND = 1, 2, 3
 HEADER = struct.Struct(">Bd")
+ASSESSING = 0.5  # seconds between two looks at how a viewer keeps up
 MAX_BACKLOG = 240  # packets, about 3 s: a viewer who is further behind begins again
 
 
@@ -30,7 +33,11 @@ def pack(kind: int, seconds: float, payload: bytes) -> bytes:
 
 
 class SocketViewer:
-    """A viewer whose packets wait for the event loop to send them."""
+    """A viewer whose packets wait for the event loop to send them.
+
+    How fast its way is shows in the age of what waits here, and in the delay that the viewer tells
+    with its pings: the machines between keep packets waiting too.
+    """
 
     def __init__(self, session: LiveSession, loop: asyncio.AbstractEventLoop) -> None:
         self._session = session
@@ -38,6 +45,20 @@ class SocketViewer:
         self._waiting: deque[bytes | str] = deque()
         self._changed = asyncio.Event()
         self._skipping = False
+        self._allowance = Allowance()
+        self._assessed = 0.0  # when, seconds of the session
+        self._shortest = math.inf  # delay that the viewer has told of, seconds
+        self._excess = 0.0  # of the last delay over the shortest
+
+    @property
+    def bit_rate(self) -> int:
+        """See `vasari.generate.live_session.Viewer`."""
+        return self._allowance.bit_rate
+
+    def note_delay(self, delay: float) -> None:
+        """Take in how many seconds the last frames took from their time to the viewer."""
+        self._shortest = min(self._shortest, delay)
+        self._excess = delay - self._shortest
 
     def offer_video(self, packet: VideoPacket) -> None:
         """See `vasari.generate.live_session.Viewer`."""
@@ -72,8 +93,21 @@ class SocketViewer:
             if len(self._waiting) >= MAX_BACKLOG:
                 self._begin_again()
                 return
+            self._assess(message)
         self._waiting.append(message)
         self._changed.set()
+
+    def _assess(self, newest: bytes) -> None:
+        """Ask now and then for fewer bits, or for more."""
+        _, now = HEADER.unpack_from(newest)
+        if now - self._assessed < ASSESSING:
+            return
+        oldest = next((each for each in self._waiting if isinstance(each, bytes)), newest)
+        behind = now - HEADER.unpack_from(oldest)[1]
+        slow = max(behind, self._excess) > MAX_LAG
+        self._assessed, self._excess = now, 0.0
+        if self._allowance.report(now, slow=slow):
+            self._session.adapt()
 
     def _begin_again(self) -> None:
         """Leave out what is late, up to a key frame: without one, a decoder shows garbage."""
@@ -85,8 +119,9 @@ class SocketViewer:
 class Commander:
     """Carries out what a client asks of a session. Its calls may block for a moment."""
 
-    def __init__(self, session: LiveSession) -> None:
+    def __init__(self, session: LiveSession, viewer: SocketViewer | None = None) -> None:
         self._session = session
+        self._viewer = viewer
         self._turn = 0
         self._intake: Intake | None = None
 
@@ -119,6 +154,8 @@ class Commander:
         return answer
 
     def _on_ping(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._viewer is not None and "delay" in message:
+            self._viewer.note_delay(_number(message, "delay"))
         return {"type": "pong", "time": _number(message, "time"), "now": self._session.now}
 
     def _on_text(self, message: Mapping[str, Any]) -> None:

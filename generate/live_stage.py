@@ -83,6 +83,7 @@ class Stage:
         self._slot = _Slot()
         self._stopping = threading.Event()
         self._keyframe = threading.Event()
+        self._bit_rate = self._encoder.bit_rate
         self._hops = 0
         self._origin = 0.0
         self._delays: deque[float] = deque(maxlen=KEPT_DELAYS)
@@ -122,6 +123,15 @@ class Stage:
     def want_keyframe(self) -> None:
         """Make the next frame one that a decoder can begin with."""
         self._keyframe.set()
+
+    def limit(self, bit_rate: int) -> None:
+        """Stay below so many bits per second from the next frame on."""
+        self._bit_rate = bit_rate
+
+    @property
+    def bit_rate(self) -> int:
+        """The most bits per second that the frames take."""
+        return self._bit_rate
 
     @property
     def delays(self) -> npt.NDArray[np.float64]:
@@ -167,6 +177,7 @@ class Stage:
         """Mark and encode the newest picture, again and again."""
         while (item := self._slot.take()) is not None:
             picture, due = item
+            self._encoder.limit(self._bit_rate)
             key = self._keyframe.is_set()
             if key:
                 self._keyframe.clear()

@@ -17,6 +17,7 @@ from conftest import syllables
 from vasari.errors import SpeechError
 from vasari.generate.animator import animate
 from vasari.generate.controls import Controls
+from vasari.generate.live_congestion import LADDER
 from vasari.generate.live_encoder import CLOCK, StreamEncoder, VideoPacket, codec_name
 from vasari.generate.live_guard import Guard, is_loopback
 from vasari.generate.live_motion import LOOK_AHEAD, Listener, LiveActor
@@ -177,17 +178,20 @@ def test_each_frame_is_one_packet_at_once() -> None:
     decoder = av.CodecContext.create("h264", "r")
     late = [frame for packet in packets[7:] for frame in decoder.decode(av.Packet(packet.data))]
     assert len(late + decoder.decode(None)) == 13
-    assert codec_name(packets[0]).startswith("avc1.64")
+    assert codec_name(packets[0]).startswith("avc1.42C0")
 
 
 class StillSession:
     """Stands for a session, and counts who must begin again."""
 
     def __init__(self) -> None:
-        self.begun_again = 0
+        self.begun_again = self.adapted = 0
 
     def rejoin(self, viewer: SocketViewer) -> None:
         self.begun_again += 1
+
+    def adapt(self) -> None:
+        self.adapted += 1
 
 
 def test_a_slow_viewer_begins_again_with_a_key_frame() -> None:
@@ -206,6 +210,64 @@ def test_a_slow_viewer_begins_again_with_a_key_frame() -> None:
         assert [message[0] for message in messages[1:]] == [KEY_FRAME, FRAME]
 
     asyncio.run(watch())
+
+
+def slow_ways(delays: list[float]) -> list[int]:
+    """The bit rates of a viewer that tells of a delay in each second, none of which waits."""
+
+    async def watch() -> list[int]:
+        session, rates = StillSession(), []
+        viewer = SocketViewer(session, asyncio.get_running_loop())  # type: ignore[arg-type]
+        for second, delay in enumerate(delays, 1):
+            viewer.note_delay(delay)
+            viewer.offer_video(VideoPacket(b"key", second * CLOCK, key=True))
+            await asyncio.sleep(0)
+            await viewer.next()
+            rates.append(viewer.bit_rate)
+        assert session.adapted == np.count_nonzero(np.diff([LADDER[0], *rates]))
+        return rates
+
+    return asyncio.run(watch())
+
+
+def test_a_viewer_that_falls_behind_gets_fewer_bits_and_later_more() -> None:
+    rates = slow_ways([0.05] * 3 + [0.5] * 3 + [0.05] * 30)
+    assert rates[:6] == [LADDER[0]] * 3 + list(LADDER[1:4])
+    assert rates[6:11] == [LADDER[3]] * 5
+    assert rates[-1] == LADDER[0]
+
+
+def test_a_rung_that_was_too_high_is_tried_again_later() -> None:
+    rates = slow_ways([0.05, 0.5, 0.5] + [0.05] * 6 + [0.5] * 2 + [0.05] * 12)
+    assert rates[2] == LADDER[2]
+    assert rates[8] == LADDER[1]
+    assert rates[10] == LADDER[3]
+    climbs = np.flatnonzero(np.diff(rates[10:]) > 0)
+    assert climbs[0] > 8
+
+
+def test_waiting_packets_count_as_delay() -> None:
+    async def watch() -> int:
+        session = StillSession()
+        viewer = SocketViewer(session, asyncio.get_running_loop())  # type: ignore[arg-type]
+        for number in range(40):
+            viewer.offer_video(VideoPacket(b"key", number * CLOCK // 20, key=True))
+        await asyncio.sleep(0)
+        return viewer.bit_rate
+
+    assert asyncio.run(watch()) < LADDER[0]
+
+
+def test_the_encoder_keeps_to_its_limit() -> None:
+    marker, encoder = Marker(7, SIZE, SIZE), StreamEncoder(SIZE, 25.0)
+    pictures = np.random.default_rng(0).integers(0, 256, (50, SIZE, SIZE, 3), np.uint8)
+    encoder.encode(marker.mark(pictures[0]), 0.0, key=True)
+    encoder.limit(LADDER[-1])
+    packets = []
+    for number, picture in enumerate(pictures, 1):
+        packets += encoder.encode(marker.mark(picture), number / 25, key=False)
+    assert packets[0].key
+    assert sum(len(packet.data) for packet in packets) * 8 / 2 < 1.3 * LADDER[-1]
 
 
 def keep_recording(folder: Path, seconds: float) -> Recorder:
