@@ -1,1 +1,1 @@
-"""How likely a clip was generated: face crops, a score, what it rests on, and how it was learned."""
+"""How likely a clip was generated: face crops, score, what it rests on, how it was learned."""

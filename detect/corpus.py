@@ -123,7 +123,10 @@ class Plan:
     test_sources: tuple[str, ...] = ()  # whose people are all kept for the test
 
     def origins(self) -> list[Origin]:
-        """What pairs are made of, in an order that depends on the seed alone."""
+        """What pairs are made of, in an order that depends on the seed alone, videos first.
+
+        Videos are few and worth the most, so that no limit should leave them out.
+        """
         split = self._splits()
         stills = [(path, 1) for path in self.portraits]
         videos = [(path, self.parts) for path in self.real]
@@ -133,7 +136,8 @@ class Plan:
             for part in range(parts)
         ]
         order = np.random.default_rng(self.seed).permutation(len(origins))
-        return [origins[index] for index in order][: self.limit]
+        shuffled = [origins[index] for index in order]
+        return sorted(shuffled, key=lambda origin: origin.still)[: self.limit]
 
     def identity(self, path: Path) -> tuple[str, str]:
         """Person and source of a file."""
@@ -146,7 +150,10 @@ class Plan:
             person, source = self.identity(path)
             sources.setdefault(source, set()).add(person)
         splits: dict[str, str] = {}
-        for source, people in sources.items():
+        # People of the test sources first: they may be shown in other sources too.
+        for source, people in sorted(
+            sources.items(), key=lambda item: item[0] not in self.test_sources
+        ):
             ordered = sorted(people, key=lambda person: _digest(f"{self.seed} {person}"))
             for index, person in enumerate(ordered):
                 share = (index + 0.5) / len(ordered)
@@ -351,7 +358,7 @@ def _controls(random: Generator) -> Controls:
 def _encoding(size: int, random: Generator) -> Encoding:
     side = max(round(size * float(random.choice(SCALES)) / 2) * 2, MIN_SIDE)
     crf = int(random.integers(CRF_RANGE[0], CRF_RANGE[1] + 1))
-    return Encoding(side, crf, str(random.choice(PRESETS)))
+    return Encoding(side, side, crf, str(random.choice(PRESETS)))
 
 
 def _camera(count: int, random: Generator) -> npt.NDArray[np.float64]:
@@ -411,8 +418,8 @@ def _write_clip(pair: Pair, label: str, pictures: Iterable[ImageArray], output: 
         kind="still" if pair.origin.still else "video",
         split=pair.origin.split,
         settings=json.dumps(settings),
-        width=pair.encoding.side,
-        height=pair.encoding.side,
+        width=pair.encoding.width,
+        height=pair.encoding.height,
         fps=pair.fps,
         frames=len(frames),
         crf=pair.encoding.crf,
@@ -485,7 +492,8 @@ def _write_manifest(output: Path, origins: list[Origin]) -> None:
     for origin in origins:
         row = output / "rows" / f"{origin.name}.json"
         if row.exists():
-            writer.writerows(json.loads(row.read_text(encoding="utf-8")))
+            for clip in json.loads(row.read_text(encoding="utf-8")):
+                writer.writerow({**clip, "person": origin.person, "split": origin.split})
     _replace(output / MANIFEST, text.getvalue().encode())
 
 

@@ -82,4 +82,6 @@ def build(
     for leak in leaks:
         click.echo(str(leak))
     if any(leak.fails for leak in leaks):
-        raise VasariError(f"{output}: the classes differ by more than the faces; see the lines above")
+        raise VasariError(
+            f"{output}: the classes differ by more than the faces; see the lines above"
+        )

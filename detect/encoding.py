@@ -17,13 +17,14 @@ ImageArray = npt.NDArray[np.uint8]
 class Encoding:
     """How a clip is encoded."""
 
-    side: int  # of the square frame, pixels, even
+    width: int  # pixels, even
+    height: int
     crf: int  # constant rate factor of x264: 18 is taken for lossless, 40 is ugly
     preset: str = "veryfast"
 
 
 def encode(planes: Iterable[ImageArray], encoding: Encoding, fps: float) -> bytes:
-    """Encode I420 frames, (3 S / 2, S) uint8 each, as MP4 without sound; scaled as asked."""
+    """Encode I420 frames, (3 H / 2, W) uint8 each, as MP4 without sound, scaled as asked."""
     import av
 
     memory = io.BytesIO()
@@ -31,14 +32,14 @@ def encode(planes: Iterable[ImageArray], encoding: Encoding, fps: float) -> byte
     with av.open(memory, "w", format="mp4") as container:
         options = {"preset": encoding.preset, "crf": str(encoding.crf)}
         stream = container.add_stream("libx264", rate=rate, options=options)
-        stream.width = stream.height = encoding.side
+        stream.width, stream.height = encoding.width, encoding.height
         stream.pix_fmt = "yuv420p"
         # One thread: with more, the same frames give other bytes on another machine.
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(planes):
             picture = av.VideoFrame.from_ndarray(frame, format="yuv420p")
-            if picture.width != encoding.side:
-                picture = picture.reformat(encoding.side, encoding.side, interpolation="AREA")
+            if (picture.width, picture.height) != (encoding.width, encoding.height):
+                picture = picture.reformat(encoding.width, encoding.height, interpolation="AREA")
             picture.pts, picture.time_base = index, 1 / rate
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
@@ -46,7 +47,7 @@ def encode(planes: Iterable[ImageArray], encoding: Encoding, fps: float) -> byte
 
 
 def decode(clip: bytes) -> Iterator[ImageArray]:
-    """The frames of an encoded clip, (S, S, 3) uint8 sRGB."""
+    """The frames of an encoded clip, (H, W, 3) uint8 sRGB."""
     import av
 
     with av.open(io.BytesIO(clip)) as container:

@@ -50,6 +50,7 @@ class Calibration:
     # Contrast and sharpness (`look_of`) between which the network was validated.
     contrast: tuple[float, float]
     sharpness: tuple[float, float]
+    side: int = SIDE  # pixels of the crops that the network sees
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
@@ -65,6 +66,7 @@ class Calibration:
                 Operating(**values["frame"]),
                 (float(values["contrast"][0]), float(values["contrast"][1])),
                 (float(values["sharpness"][0]), float(values["sharpness"][1])),
+                int(values["side"]),
             )
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise VasariError(f"the detector's calibration is damaged: {error}") from error
@@ -83,7 +85,7 @@ class DetectorNetwork:
         side: of the crops in pixels.
     """
 
-    def __init__(self, model: bytes, side: int = SIDE) -> None:
+    def __init__(self, model: bytes, side: int) -> None:
         import cv2
 
         try:
@@ -116,7 +118,7 @@ def load_detector() -> tuple[DetectorNetwork, Calibration]:
         VasariError: the weights are missing or damaged.
     """
     calibration = Calibration.from_json(read_weights(CALIBRATION).decode())
-    return DetectorNetwork(read_weights(NETWORK)), calibration
+    return DetectorNetwork(read_weights(NETWORK), calibration.side), calibration
 
 
 def look_of(crop: ImageArray) -> tuple[float, float]:

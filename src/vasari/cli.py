@@ -36,6 +36,9 @@ COMMANDS = {
     "verify": Entry(
         "vasari.provenance.command:verify", "Say what a video's provenance proves, and what not."
     ),
+    "detect": Entry(
+        "vasari.detect.command:detect", "Say how likely the faces in files were generated."
+    ),
     "credentials": Entry(
         "vasari.provenance.credentials_command:credentials",
         "Who signs your videos, and whose signatures you trust.",
@@ -50,6 +53,8 @@ COMMANDS = {
     "eval": Entry(
         "vasari.eval.evaluate_command:evaluate", "Measure lips, rendering and watermark."
     ),
+    "corpus": Entry("vasari.detect.corpus_command:corpus", "Make benchmarks for detectors."),
+    "train": Entry("vasari.models.train_command:train", "Train the networks."),
     "contact-sheet": Entry(
         "vasari.eval.command:contact_sheet", "Draw frames of a video beside each other in a PNG."
     ),

@@ -1,0 +1,101 @@
+"""From evidence to probability, and from probability to a decision, on validation people."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.models.detector import Calibration, Operating, look_of
+
+FloatArray = npt.NDArray[np.floating]
+ImageArray = npt.NDArray[np.uint8]
+
+FALSE_ALARMS = 0.01  # aimed at on validation people: a false accusation is the worse mistake
+NEWTON_STEPS = 50
+RIDGE = 1e-3  # keeps the slope finite where the classes do not overlap
+# Of the validation crops' contrast and sharpness: what lies farther out was not validated.
+LOOK_QUANTILES, LOOK_SLACK = (0.002, 0.998), 1.5
+
+
+def calibrate(
+    *, real: FloatArray, generated: FloatArray, clips: npt.NDArray[np.int64], crops: ImageArray
+) -> Calibration:
+    """Fit probabilities and thresholds.
+
+    Args:
+        real: (n,) evidence of real crops.
+        generated: (n,) evidence of generated crops of the same clips.
+        clips: (n,) which clip each crop belongs to.
+        crops: (n, side, side, 3) the real crops.
+    """
+    looks = np.array([look_of(crop) for crop in crops])
+    low, high = np.quantile(looks, LOOK_QUANTILES, axis=0)
+    spans = [(float(a / LOOK_SLACK), float(b * LOOK_SLACK)) for a, b in zip(low, high, strict=True)]
+    return Calibration(
+        clip=operating_point(_means(real, clips), _means(generated, clips)),
+        frame=operating_point(real, generated),
+        contrast=spans[0],
+        sharpness=spans[1],
+        side=crops.shape[1],
+    )
+
+
+def operating_point(real: FloatArray, generated: FloatArray) -> Operating:
+    """Scale evidence to probabilities, classes weighing the same, and draw the line.
+
+    The line is the lowest probability at which at most FALSE_ALARMS of the real ones are called
+    generated, but never below even odds.
+    """
+    slope, offset = platt(real, generated)
+    plain = Operating(slope, offset, 0.5, 0.0, 0.0)
+    p_real = np.array([plain.probability(value) for value in real])
+    p_generated = np.array([plain.probability(value) for value in generated])
+    allowed = int(FALSE_ALARMS * len(real))
+    highest = np.sort(p_real)[::-1]
+    threshold = max(float(np.nextafter(highest[allowed], 1)), 0.5)
+    return Operating(
+        slope,
+        offset,
+        threshold,
+        float((p_real >= threshold).mean()),
+        float((p_generated < threshold).mean()),
+    )
+
+
+def platt(real: FloatArray, generated: FloatArray) -> tuple[float, float]:
+    """Slope and offset of Platt's scaling (1999), by Newton's method, with his soft targets."""
+    scores = np.concatenate([real, generated]).astype(np.float64)
+    targets = np.concatenate(
+        [
+            np.full(len(real), 1 / (len(real) + 2)),
+            np.full(len(generated), 1 - 1 / (len(generated) + 2)),
+        ]
+    )
+    weights = np.concatenate(
+        [np.full(len(real), 1 / len(real)), np.full(len(generated), 1 / len(generated))]
+    )
+    design = np.stack([scores, np.ones_like(scores)], axis=1)
+    values = np.zeros(2)
+    for _ in range(NEWTON_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(design @ values, -30, 30)))
+        slope = design.T @ (weights * (p - targets)) + RIDGE * values
+        bend = (design * (weights * p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(2)
+        step = np.linalg.solve(bend, slope)
+        values -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    return float(values[0]), float(values[1])
+
+
+def auc(real: FloatArray, generated: FloatArray) -> float:
+    """The share of pairs in which the generated one has the higher score; ties count half."""
+    order = np.sort(real)
+    below = np.searchsorted(order, generated, side="left")
+    through = np.searchsorted(order, generated, side="right")
+    return float((below + through).mean() / 2 / len(real))
+
+
+def _means(values: FloatArray, groups: npt.NDArray[np.int64]) -> FloatArray:
+    """The mean of each group."""
+    _, index = np.unique(groups, return_inverse=True)
+    return np.asarray(np.bincount(index, values) / np.bincount(index))
