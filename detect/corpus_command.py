@@ -34,6 +34,7 @@ def corpus() -> None:
 @click.option("--limit", type=int, help="Pairs in all; without it, all that can be made.")
 @click.option("--seed", default=0, show_default=True, help="Draws settings and splits.")
 def build(
+    *,
     portraits: Path,
     speech: Path,
     real: Path,

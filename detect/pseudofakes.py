@@ -63,9 +63,8 @@ def _mask(side: int, random: Random) -> Float32Array:
     radius = 1 + 0.12 * sum(
         random.normal() * np.cos(k * angles + random.uniform(0, 6.3)) / k for k in (2, 3, 4)
     )
-    rim = np.stack(
-        [x + axes[0] * radius * np.cos(angles), y + axes[1] * radius * np.sin(angles)], 1
-    )
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rim = np.array([x, y]) + axes * radius[:, None] * circle
     mask = np.zeros((side, side), np.float32)
     cv2.fillPoly(mask, [np.rint(rim).astype(np.int32)], 1.0)
     soft = cv2.GaussianBlur(mask, (0, 0), float(random.uniform(0.01, 0.05)) * side)

@@ -180,6 +180,10 @@ def why_not(
     if media.rate is not None and len(frames) < MIN_FRAMES:
         seconds = MIN_FRAMES * SAMPLE_STEP
         return f"the video is too short: at least {seconds:g} s with a face are needed"
+    return _out_of_range(frames, calibration)
+
+
+def _out_of_range(frames: Sequence[FrameScore], calibration: Calibration) -> str:
     contrast, sharpness = np.median([frame.look for frame in frames], axis=0)
     if not calibration.contrast[0] <= contrast <= calibration.contrast[1]:
         return "out of range: the picture has much less or much more contrast than any tested"

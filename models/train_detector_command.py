@@ -38,6 +38,7 @@ DATA = ("original", "augmented", "pseudo")
 @click.option("--seed", default=0, show_default=True, help="Draws pairs and changes.")
 @click.option("--threads", default=1, show_default=True, help="Of the processor.")
 def detector(
+    *,
     corpus: Path,
     output: Path,
     network: str,
