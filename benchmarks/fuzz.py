@@ -4,10 +4,11 @@
 
 Signed MP4, JPEG, PNG and WAV files and a bare manifest store (JUMBF) are damaged in their bytes,
 their boxes and their lengths, most often in and around the manifest. Each mutant is judged in a
-process under the limits of `vasari.provenance.worker`, as the command does; unlike there one process
-judges many, because starting one takes longer than a verdict. What ends a process is counted, and
-its number printed: `--first N --mutants 1` makes that mutant again. The search for a watermark in a
-transformed picture is left out: seconds of arithmetic on frames that were decoded already.
+process under the limits of `vasari.provenance.worker`, as the command does; unlike there, one
+process judges many, because starting one takes longer than a verdict. What ends a process is
+counted, and its number printed: `--first N --mutants 1` makes that mutant again. The search for a
+watermark in a transformed picture is left out: seconds of arithmetic on frames that were decoded
+already.
 """
 
 from __future__ import annotations

@@ -8,10 +8,11 @@ import tempfile
 from pathlib import Path
 
 from vasari.errors import InputError, OutputError
+from vasari.provenance.fingerprint import Fingerprint
 from vasari.provenance.store import MAX_MANIFEST_BYTES, ManifestStore
 
 MANIFEST_SUFFIX = ".c2pa"  # a manifest store on its own (C2PA 2.2, section 11.4)
-FINGERPRINT_SUFFIX = ".fingerprint"
+FINGERPRINT_SUFFIX = ".fingerprint.json"
 
 
 def export_entries(store: ManifestStore, folder: Path) -> int:
@@ -26,8 +27,8 @@ def export_entries(store: ManifestStore, folder: Path) -> int:
         for entry in store:
             label = re.sub(r"[^0-9A-Za-z-]", "_", entry.label)  # it is a maker's own text
             stem = f"{entry.identifier:012x}-{label}"
-            if entry.fingerprint:  # first: a manifest is never without what belongs to it
-                _write(folder / f"{stem}{FINGERPRINT_SUFFIX}", entry.fingerprint)
+            # First: a manifest is never without what belongs to it.
+            _write(folder / f"{stem}{FINGERPRINT_SUFFIX}", entry.fingerprint.to_json())
             _write(folder / f"{stem}{MANIFEST_SUFFIX}", entry.manifest)
             count += 1
     except OSError as error:
@@ -40,14 +41,15 @@ def import_entries(store: ManifestStore, folder: Path) -> int:
 
     Raises:
         InputError: the folder or a file in it cannot be read, or there is none.
-        ProvenanceError: a file is no manifest of a video by Vasari.
+        ProvenanceError: a file is no manifest of a video by Vasari, or no fingerprint.
     """
     paths = sorted(folder.glob(f"*{MANIFEST_SUFFIX}"))
     if not paths:
         raise InputError(f"{folder} holds no *{MANIFEST_SUFFIX} files")
     for path in paths:
         beside = path.with_suffix(FINGERPRINT_SUFFIX)
-        store.add(_read(path), fingerprint=_read(beside) if beside.exists() else b"")
+        fingerprint = Fingerprint.from_json(_read(beside)) if beside.exists() else None
+        store.add(_read(path), fingerprint=fingerprint)
     return len(paths)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import mimetypes
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,13 @@ from vasari.provenance.findings import (
     UNTRUSTED,
     code_words,
 )
-from vasari.provenance.manifest import CONTROLS_LABEL, DIGESTS_LABEL
+from vasari.provenance.manifest import (
+    CONSENT_LABEL,
+    CONTROLS_LABEL,
+    DIGESTS_LABEL,
+    METADATA_LABEL,
+    MODELS_LABEL,
+)
 from vasari.provenance.sourcetype import IPTC, source_type_words
 
 # Limits on what a stranger's manifest makes us do and print.
@@ -68,12 +75,21 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Consent:
+    """That the person shown agreed, as the maker states it: nobody has checked."""
+
+    person: str  # who agreed
+    basis: str  # on what basis
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a manifest says, and whether it holds.
 
     All text is the maker's own: it is signed, which does not make it true.
     """
 
+    label: str  # its name in the manifest store: "urn:c2pa:…"
     title: str
     signer: str  # whom the certificate names, "" if it cannot be read
     issuer: str  # the organization in the certificate, or ""
@@ -86,6 +102,9 @@ class Manifest:
     assertions: tuple[str, ...]  # labels of its statements
     soft_bindings: tuple[tuple[str, str], ...]  # (algorithm, value)
     controls: Mapping[str, Any]  # of a talking portrait, as given to Vasari
+    models: Mapping[str, str]  # what made it: file of weights -> SHA-256, as stated
+    author: str  # who made it, as stated, or ""
+    consent: Consent | None  # of the person shown, as stated
     training: str  # whether others may train on it: allowed, notAllowed, constrained, or ""
     thumbnail: str  # address of its thumbnail in the manifest store, or ""
     intact: bool = True  # the C2PA library calls it valid or trusted
@@ -153,12 +172,15 @@ class Absence:
     elsewhere: str = ""  # where the file says that its manifest lies; it is not fetched
 
 
-def read_manifest(path: Path, trust_anchors: bytes = b"") -> Manifest | Damage | Absence:
+def read_manifest(
+    path: Path, trust_anchors: bytes = b"", *, detached: bytes | None = None
+) -> Manifest | Damage | Absence:
     """Read and validate the manifest of a file; nothing is fetched from a network.
 
     Args:
         path: a file of any kind.
         trust_anchors: PEM certificates under which a signer is trusted.
+        detached: its manifest store, where it lies elsewhere.
 
     Raises:
         InputError: the file cannot be opened.
@@ -170,7 +192,7 @@ def read_manifest(path: Path, trust_anchors: bytes = b"") -> Manifest | Damage |
             _opened(path) as file,
             c2pa.Context.from_dict(reader_settings(trust_anchors)) as context,
             # The format is left to be found from the bytes: a name may be wrong.
-            c2pa.Reader(None, file, context=context) as reader,
+            c2pa.Reader(_format(path, detached), file, detached, context=context) as reader,
         ):
             return _parse(json.loads(reader.json()))
     except c2pa.C2paError.ManifestNotFound:
@@ -233,6 +255,11 @@ def reader_settings(trust_anchors: bytes = b"") -> dict[str, Any]:
     if trust_anchors:
         settings["trust"] = {"trust_anchors": trust_anchors.decode("ascii", "replace")}
     return settings
+
+
+def _format(path: Path, detached: bytes | None) -> str | None:
+    """What the C2PA library has to be told, where the manifest is not in the file."""
+    return None if detached is None else mimetypes.guess_type(path.name)[0]
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -299,6 +326,7 @@ def _manifest(
     ][:MAX_LISTED]
     parameters = _parameters(actions)
     return Manifest(
+        label=plain(label),
         title=plain(manifest.get("title")),
         signer=plain(signature.get("common_name") or signature.get("issuer")),
         issuer=plain(signature.get("issuer")),
@@ -311,6 +339,12 @@ def _manifest(
         assertions=_labels(manifest),
         soft_bindings=_soft_bindings(assertions),
         controls=_mapping(parameters.get(CONTROLS_LABEL)),
+        models={
+            plain(name): plain(digest)
+            for name, digest in list(_mapping(parameters.get(MODELS_LABEL)).items())[:MAX_LISTED]
+        },
+        author=_author(assertions),
+        consent=_consent(assertions),
         training=_training(assertions),
         thumbnail=_address(manifest),
         **validation,
@@ -414,6 +448,22 @@ def _soft_bindings(assertions: list[tuple[str, dict[str, Any]]]) -> tuple[tuple[
         if name.startswith("c2pa.soft-binding")
         for block in data.get("blocks", [])[:MAX_LISTED]
     )
+
+
+def _author(assertions: list[tuple[str, dict[str, Any]]]) -> str:
+    for name, data in assertions:
+        if name.startswith(METADATA_LABEL):
+            creators = data.get("dc:creator")
+            named = creators if isinstance(creators, list) else [creators]
+            return plain(", ".join(str(each) for each in named[:MAX_LISTED] if each))
+    return ""
+
+
+def _consent(assertions: list[tuple[str, dict[str, Any]]]) -> Consent | None:
+    for name, data in assertions:
+        if name.startswith(CONSENT_LABEL):
+            return Consent(plain(data.get("person")), plain(data.get("basis")))
+    return None
 
 
 def _training(assertions: list[tuple[str, dict[str, Any]]]) -> str:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import re
@@ -47,6 +48,10 @@ TRAINING_CHOICES = ("allowed", "notAllowed", "constrained")
 
 CONTROLS_LABEL = "org.vasari.controls"
 DIGESTS_LABEL = "org.vasari.ingredients.sha256"
+MODELS_LABEL = "org.vasari.models.sha256"
+CONSENT_LABEL = "org.vasari.consent"
+METADATA_LABEL = "cawg.metadata"  # CAWG Metadata 1.1
+DUBLIN_CORE = "http://purl.org/dc/elements/1.1/"
 
 # Assertions that the signer vouches for. Others are merely "gathered" (C2PA 2.2, section 10.3.2).
 CREATED_ASSERTIONS = (
@@ -58,6 +63,8 @@ CREATED_ASSERTIONS = (
     "c2pa.thumbnail.claim",
     "c2pa.thumbnail.ingredient",
     "cawg.training-mining",
+    METADATA_LABEL,
+    CONSENT_LABEL,
 )
 
 THUMBNAIL_EDGE = 256  # pixels
@@ -102,6 +109,22 @@ class SoftBinding:
 
 
 @dataclass(frozen=True)
+class Consent:
+    """That the person shown agreed: the signer's statement, which the signature does not prove.
+
+    Raises:
+        ProvenanceError: it does not say who, or on what basis.
+    """
+
+    person: str  # who agreed
+    basis: str  # on what: "signed release of 3 May 2026", "my own face", "in the public domain"
+
+    def __post_init__(self) -> None:
+        if not self.person.strip() or not self.basis.strip():
+            raise ProvenanceError("a statement of consent says who agreed and on what basis")
+
+
+@dataclass(frozen=True)
 class ManifestRecord:
     """What the manifest of one output says.
 
@@ -114,6 +137,9 @@ class ManifestRecord:
     watermark: SoftBinding
     source_type: str = DEFAULT_SOURCE_TYPE  # a term of vasari.provenance.sourcetype
     controls: Mapping[str, Parameter] = field(default_factory=dict)  # with the seed
+    models: Mapping[str, str] = field(default_factory=dict)  # file of weights -> SHA-256
+    author: str = ""  # who made it
+    consent: Consent | None = None  # of the person shown
     training: str = "notAllowed"  # one of TRAINING_CHOICES: may others train on this output?
     thumbnail: bytes | None = None  # JPEG of the output
     generator: str = "Vasari"  # the software
@@ -209,6 +235,12 @@ def manifest_definition(record: ManifestRecord, when: datetime) -> dict[str, Any
             {"label": "cawg.training-mining", "data": preference},
         ],
     }
+    if record.author:
+        metadata = {"@context": {"dc": DUBLIN_CORE}, "dc:creator": [record.author]}
+        definition["assertions"].append({"label": METADATA_LABEL, "data": metadata})
+    if record.consent is not None:
+        consent = dataclasses.asdict(record.consent)
+        definition["assertions"].append({"label": CONSENT_LABEL, "data": consent})
     if record.thumbnail is not None:
         definition["thumbnail"] = {"format": "image/jpeg", "identifier": "thumbnail.jpg"}
     return definition
@@ -221,6 +253,7 @@ def _parameters(record: ManifestRecord) -> dict[str, Any]:
         "ingredientIds": [each.role for each in record.ingredients],
         DIGESTS_LABEL: digests,
         CONTROLS_LABEL: dict(record.controls),
+        MODELS_LABEL: dict(record.models),
     }
 
 

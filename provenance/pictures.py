@@ -6,6 +6,7 @@ All come from strangers: each is decoded and encoded again, so that nothing but 
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,17 @@ from vasari.provenance.evidence import reader_settings
 from vasari.provenance.media import MediaKind, media_kind
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
     from PIL.Image import Image
 
 EDGE = 320  # pixels, the longer side
 MAX_THUMBNAIL_BYTES = 4 << 20  # C2PA recommends a few hundred kilobytes
 MAX_PIXELS = 40_000_000  # of a thumbnail: more is a decompression bomb
 JPEG_QUALITY = 80
+# A moment further away is sought; one nearer is decoded up to, for key frames are seconds apart.
+SEEK_SECONDS = 12.0
+MAX_DECODED = 1000  # frames from a key frame to a moment: a stranger's may never come
 
 
 def thumbnails(source: Path | bytes, addresses: Iterable[str]) -> dict[str, bytes]:
@@ -63,16 +69,33 @@ def spread_frames(path: Path, count: int) -> Iterator[Image]:
 
     with av.open(str(path.absolute()), options={"protocol_whitelist": "file"}) as container:
         stream = container.streams.video[0]
-        duration = container.duration or 0  # microseconds; 0 for pictures
-        for part in range(count if duration else 1):
-            if duration:
-                container.seek(int((part + 0.5) / count * duration))
-            try:
-                frame = next(container.decode(stream), None)
-            except av.FFmpegError:
-                continue  # the rest may still be whole
-            if frame is not None:
-                yield frame.to_image()
+        stream.thread_type = "AUTO"
+        seconds = (container.duration or 0) / av.time_base  # 0 for pictures
+        parts = count if seconds else 1
+        yield from _frames_at(
+            container, stream, [(n + 0.5) / parts * seconds for n in range(parts)]
+        )
+
+
+def _frames_at(
+    container: InputContainer, stream: VideoStream, moments: list[float]
+) -> Iterator[Image]:
+    """The frames that are shown at moments, in seconds; what cannot be decoded is left out."""
+    import av
+
+    position, shown = 0.0, None
+    for moment in moments:
+        try:
+            if moment - position > SEEK_SECONDS:
+                container.seek(int(moment * av.time_base))
+            for frame in itertools.islice(container.decode(stream), MAX_DECODED):
+                shown, position = frame, frame.time or position
+                if position >= moment:
+                    break
+        except av.FFmpegError:
+            pass  # the rest may still be whole
+        if shown is not None:
+            yield shown.to_image()
 
 
 def small_jpeg(image: Image) -> bytes:

@@ -19,8 +19,9 @@ from typing import Any, Protocol
 import tomli
 
 from vasari.errors import InputError
+from vasari.provenance.layers import State
 from vasari.provenance.sourcetype import source_type_uri
-from vasari.provenance.verdict import State, Verdict
+from vasari.provenance.verdict import Verdict
 
 MAX_POLICY_BYTES = 1 << 20
 EMPTY = ("an empty policy accepts nothing",)

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from vasari.provenance.evidence import Finding, Manifest, Origin, plain
 from vasari.provenance.findings import UNTRUSTED
-from vasari.provenance.verdict import State, Verdict
+from vasari.provenance.layers import State
+from vasari.provenance.verdict import Verdict
 from vasari.provenance.wording import (
     facts,
     history_words,

@@ -14,9 +14,10 @@ from pathlib import Path
 from vasari.errors import OutputError
 from vasari.provenance.evidence import Finding, Manifest, Origin, plain
 from vasari.provenance.findings import UNTRUSTED
+from vasari.provenance.layers import State
 from vasari.provenance.pictures import key_frames, thumbnails
 from vasari.provenance.store import ManifestStore
-from vasari.provenance.verdict import State, Verdict
+from vasari.provenance.verdict import Verdict
 from vasari.provenance.wording import (
     facts,
     history_words,

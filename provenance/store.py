@@ -12,50 +12,77 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from vasari.errors import InputError, OutputError, ProvenanceError
-from vasari.provenance.evidence import read_stored
-from vasari.provenance.fingerprint import HASH_BYTES, fingerprint_of
+from vasari.provenance.evidence import Manifest, read_stored
+from vasari.provenance.fingerprint import (
+    INDEXED_BITS,
+    MAX_LOOKUP_DISTANCE,
+    Fingerprint,
+    fingerprint_of,
+    fingerprint_of_picture,
+    index_keys,
+    whole_distance,
+)
 from vasari.provenance.folders import store_path
+from vasari.provenance.pictures import thumbnails
 
-SCHEMA_VERSION = 1
+SCHEMA = "0002"  # the version of the tables that `vasari.provenance.migrations` makes
 MAX_MANIFEST_BYTES = 64 << 20  # ours are some 30 kB; larger ones carry large ingredients' manifests
 BUSY_SECONDS = 30  # how long a writer waits for others
+MAX_INDEXED_DISTANCE = 10  # of the 64 indexed bits: more, and the whole hash is not near either
+MAX_COMPARED = 200  # records whose fingerprints are compared in full in one look-up
 
 _metadata = sql.MetaData()
 _manifests = sql.Table(
     "manifests",
     _metadata,
     sql.Column("number", sql.Integer, primary_key=True),
-    sql.Column("identifier", sql.BigInteger, nullable=False, index=True),
-    sql.Column("label", sql.String(200), nullable=False, unique=True),
-    sql.Column("title", sql.String(200), nullable=False),
-    sql.Column("signer", sql.String(200), nullable=False),
-    sql.Column("created", sql.DateTime, nullable=False, index=True),  # UTC
-    sql.Column("manifest", sql.LargeBinary, nullable=False),
+    sql.Column("identifier", sql.BigInteger),
+    sql.Column("label", sql.String(200)),
+    sql.Column("title", sql.String(200)),
+    sql.Column("signer", sql.String(200)),
+    sql.Column("created", sql.DateTime),  # UTC
+    sql.Column("manifest", sql.LargeBinary),
 )
-# A table of its own: fingerprints came later, and some manifests have none.
 _fingerprints = sql.Table(
     "fingerprints",
     _metadata,
-    sql.Column("label", sql.String(200), primary_key=True),
-    sql.Column("hashes", sql.LargeBinary, nullable=False),
+    sql.Column("manifest", sql.Integer, primary_key=True),  # number
+    sql.Column("hashes", sql.LargeBinary),
+    sql.Column("strip", sql.LargeBinary),
+    sql.Column("seconds", sql.Float),
+    sql.Column("width", sql.Integer),
+    sql.Column("height", sql.Integer),
 )
-_kept = sql.select(_manifests, _fingerprints.c.hashes).select_from(
-    _manifests.outerjoin(_fingerprints, _manifests.c.label == _fingerprints.c.label)
+_index = sql.Table(
+    "fingerprint_index",
+    _metadata,
+    sql.Column("key", sql.BigInteger, primary_key=True),
+    sql.Column("manifest", sql.Integer, primary_key=True),  # number
+    sql.Column("bits", sql.BigInteger),
 )
-_version = sql.Table("schema", _metadata, sql.Column("version", sql.Integer, primary_key=True))
-
+_version = sql.Table("alembic_version", _metadata, sql.Column("version_num", sql.String(32)))
+_LOOKS = ("hashes", "strip", "seconds", "width", "height")
+_kept = sql.select(_manifests, *(_fingerprints.c[name] for name in _LOOKS)).select_from(
+    _manifests.outerjoin(_fingerprints, _manifests.c.number == _fingerprints.c.manifest)
+)
 
 _COLUMNS = ("identifier", "label", "title", "signer", "created", "manifest")
+
+
+class Match(NamedTuple):
+    """A kept manifest whose frames look like those of a clip."""
+
+    entry: Entry
+    distance: float  # bits, 0 to MAX_LOOKUP_DISTANCE
 
 
 @dataclass(frozen=True)
@@ -68,7 +95,8 @@ class Entry:
     signer: str  # whom the certificate names
     created: datetime  # when it was kept, UTC
     manifest: bytes  # the manifest store as it stood in the file (JUMBF)
-    fingerprint: bytes = b""  # of the output's frames, if they were given
+    # Of the output, or of the thumbnail that the manifest carries; empty if there was neither.
+    fingerprint: Fingerprint = field(default=Fingerprint(), repr=False)
 
 
 class ManifestStore:
@@ -86,7 +114,6 @@ class ManifestStore:
         """
         self._engine = engine
         with self._named():
-            self._create_tables()
             self._check_version()
 
     @classmethod
@@ -124,7 +151,9 @@ class ManifestStore:
         """Close all connections."""
         self._engine.dispose()
 
-    def add(self, manifest: bytes, file: Path | None = None, *, fingerprint: bytes = b"") -> Entry:
+    def add(
+        self, manifest: bytes, file: Path | None = None, *, fingerprint: Fingerprint | None = None
+    ) -> Entry:
         """Keep a manifest; adding the same one again changes nothing.
 
         Args:
@@ -136,15 +165,12 @@ class ManifestStore:
             ProvenanceError: it cannot be read, or names no watermark of Vasari.
             OutputError: it could not be written.
         """
-        entry = _entry(manifest, fingerprint if file is None else fingerprint_of(file))
-        values = {name: getattr(entry, name) for name in _COLUMNS}
-        present = sql.select(_manifests.c.number).where(_manifests.c.label == entry.label)
+        if fingerprint is None and file is not None:
+            fingerprint = fingerprint_of(file)
+        entry = _entry(manifest, fingerprint)
         # Whoever keeps the same manifest at the same moment keeps it for both.
         with self._named(), contextlib.suppress(IntegrityError), self._engine.begin() as connection:
-            if connection.execute(present).first() is None:
-                connection.execute(_manifests.insert().values(**values))
-                hashes = {"label": entry.label, "hashes": entry.fingerprint}
-                connection.execute(_fingerprints.insert().values(**hashes))
+            _insert(connection, entry)
         return entry
 
     def by_identifier(self, identifier: int) -> list[Entry]:
@@ -158,6 +184,19 @@ class ManifestStore:
         """The manifest with this label."""
         found = self._select(_manifests.c.label == label)
         return found[0] if found else None
+
+    def by_fingerprint(self, fingerprint: Fingerprint, limit: int = 10) -> list[Match]:
+        """The manifests of outputs that look like a clip, the most like first.
+
+        Videos of the same portrait look alike, so this is a hint, and no evidence.
+        """
+        compared = self._select(_manifests.c.number.in_(self._near(fingerprint)))
+        found = []
+        for entry in compared:
+            bits = whole_distance(fingerprint, entry.fingerprint)
+            if bits is not None and bits <= MAX_LOOKUP_DISTANCE:
+                found.append(Match(entry, bits))
+        return sorted(found, key=lambda match: match.distance)[:limit]
 
     def newest(self, limit: int) -> list[Entry]:
         """The manifests kept last, newest first."""
@@ -179,9 +218,10 @@ class ManifestStore:
     def remove_before(self, moment: datetime) -> int:
         """Remove what was kept before a moment, and say how many that were."""
         old = _manifests.c.created < moment.astimezone(timezone.utc).replace(tzinfo=None)
-        labels = sql.select(_manifests.c.label).where(old)
+        numbers = sql.select(_manifests.c.number).where(old)
         with self._named(), self._engine.begin() as connection:
-            connection.execute(_fingerprints.delete().where(_fingerprints.c.label.in_(labels)))
+            for table in (_index, _fingerprints):
+                connection.execute(table.delete().where(table.c.manifest.in_(numbers)))
             return connection.execute(_manifests.delete().where(old)).rowcount
 
     def _select(self, condition: sql.ColumnElement[bool], limit: int | None = None) -> list[Entry]:
@@ -189,25 +229,37 @@ class ManifestStore:
         with self._named(), self._engine.connect() as connection:
             return [_to_entry(row) for row in connection.execute(query.limit(limit))]
 
-    def _create_tables(self) -> None:
-        """Make what is missing; another process may be doing the same."""
-        with self._engine.begin() as connection:
-            for table in _metadata.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    connection.execute(CreateIndex(index, if_not_exists=True))
+    def _near(self, fingerprint: Fingerprint) -> list[int]:
+        """Numbers of records with a frame whose indexed bits are near to one of a clip's."""
+        keys = index_keys(fingerprint)
+        asked = set(keys.values())
+        query = sql.select(_index.c.manifest, _index.c.bits).where(_index.c.key.in_(list(keys)))
+        nearest: dict[int, int] = {}
+        with self._named(), self._engine.connect() as connection:
+            for number, bits in connection.execute(query):
+                differing = min(_differing(bits, each) for each in asked)
+                if differing <= MAX_INDEXED_DISTANCE:
+                    nearest[number] = min(differing, nearest.get(number, INDEXED_BITS))
+        return sorted(nearest, key=nearest.__getitem__)[:MAX_COMPARED]
 
     def _check_version(self) -> None:
-        with contextlib.suppress(IntegrityError), self._engine.begin() as connection:
-            if connection.execute(sql.select(_version)).first() is None:
-                connection.execute(_version.insert().values(version=SCHEMA_VERSION))
-        with self._engine.connect() as connection:
-            found = connection.execute(sql.select(_version.c.version)).scalar_one()
-        if found > SCHEMA_VERSION:
+        """Bring the tables of an older version up to date, and leave those of a newer one alone."""
+        found = self._found_version()
+        if found < SCHEMA:
+            from vasari.provenance.migrations import upgrade
+
+            upgrade(self._engine)
+        elif found > SCHEMA:
             raise ProvenanceError(
                 f"the manifest store {self._name} was made by a newer Vasari (schema {found}); "
-                f"this one reads up to {SCHEMA_VERSION}"
+                f"this one reads up to {SCHEMA}"
             )
+
+    def _found_version(self) -> str:
+        with self._engine.connect() as connection:
+            if not sql.inspect(connection).has_table(_version.name):
+                return ""
+            return connection.execute(sql.select(_version.c.version_num)).scalar() or ""
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
@@ -230,23 +282,58 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _entry(manifest: bytes, fingerprint: bytes) -> Entry:
+def _entry(manifest: bytes, fingerprint: Fingerprint | None) -> Entry:
     """What to keep of a manifest, by its own account, and of its file."""
     if len(manifest) > MAX_MANIFEST_BYTES:
         raise ProvenanceError(
             f"a manifest of {len(manifest)} bytes is too large to keep; at most "
             f"{MAX_MANIFEST_BYTES} are accepted"
         )
-    if len(fingerprint) % HASH_BYTES:
-        raise ProvenanceError(f"a fingerprint of {len(fingerprint)} bytes is none")
     label, content = read_stored(manifest)
     if not content.watermarks:
         raise ProvenanceError("a manifest that names no watermark of Vasari is not kept")
-    identifier, now = int(content.watermarks[0], 16), datetime.now(timezone.utc)
-    return Entry(identifier, label, content.title, content.signer, now, manifest, fingerprint)
+    return Entry(
+        identifier=int(content.watermarks[0], 16),
+        label=label,
+        title=content.title,
+        signer=content.signer,
+        created=datetime.now(timezone.utc),
+        manifest=manifest,
+        fingerprint=_of_thumbnail(manifest, content) if fingerprint is None else fingerprint,
+    )
+
+
+def _of_thumbnail(manifest: bytes, content: Manifest) -> Fingerprint:
+    """The fingerprint of the thumbnail that a manifest carries, if it does."""
+    pictures = thumbnails(manifest, [content.thumbnail])
+    found = pictures.get(content.thumbnail)
+    return fingerprint_of_picture(found) if found else Fingerprint()
+
+
+def _insert(connection: sql.Connection, entry: Entry) -> None:
+    """Write an entry, unless it is there, and what it is found by."""
+    present = sql.select(_manifests.c.number).where(_manifests.c.label == entry.label)
+    if connection.execute(present).first() is not None:
+        return
+    values = {name: getattr(entry, name) for name in _COLUMNS}
+    (number,) = connection.execute(_manifests.insert().values(**values)).inserted_primary_key
+    looks = {name: getattr(entry.fingerprint, name) for name in _LOOKS}
+    connection.execute(_fingerprints.insert().values(manifest=number, **looks))
+    keys = index_keys(entry.fingerprint)
+    if keys:
+        rows = [{"key": key, "manifest": number, "bits": bits} for key, bits in keys.items()]
+        connection.execute(_index.insert(), rows)
+
+
+def _differing(bits: int, others: int) -> int:
+    return ((bits ^ others) & ((1 << INDEXED_BITS) - 1)).bit_count()
 
 
 def _to_entry(row: sql.Row[Any]) -> Entry:
-    created = row.created.replace(tzinfo=timezone.utc)
-    kept = (row.identifier, row.label, row.title, row.signer, created, row.manifest)
-    return Entry(*kept, fingerprint=row.hashes or b"")
+    looks = [getattr(row, name) for name in _LOOKS]
+    return Entry(
+        *(getattr(row, name) for name in _COLUMNS[:4]),
+        created=row.created.replace(tzinfo=timezone.utc),
+        manifest=row.manifest,
+        fingerprint=Fingerprint() if row.hashes is None else Fingerprint(*looks),
+    )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vasari.provenance.evidence import Action, Manifest, Origin
-from vasari.provenance.verdict import Recovered, Watermark
+from vasari.provenance.layers import Recovered, Watermark
 
 # What was done, in the past tense (C2PA 2.2, section 18.15.4.7). Others are shown as they are.
 _DEEDS = {

@@ -14,6 +14,7 @@ from vasari.cli import run
 from vasari.errors import InputError, ProvenanceError
 from vasari.provenance import worker
 from vasari.provenance.credentials import Credential
+from vasari.provenance.layers import State
 from vasari.provenance.manifest import ManifestRecord, sign
 from vasari.provenance.policy import (
     AllOf,
@@ -28,7 +29,7 @@ from vasari.provenance.policy import (
     load_policy,
     parse_policy,
 )
-from vasari.provenance.verdict import State, Verdict, verify
+from vasari.provenance.verdict import Verdict, verify
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def in_frames(monkeypatch):
     """Say what watermark the frames of every file carry; none, to begin with."""
 
     def carries(identifier: int | None) -> None:
-        found = identifier and SimpleNamespace(identifier=identifier, p_value=1e-30)
+        found = identifier and SimpleNamespace(identifier=identifier, p_value=1e-30, intervals=())
         monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
 
     carries(None)

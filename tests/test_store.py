@@ -20,9 +20,10 @@ from vasari.errors import InputError, OutputError, ProvenanceError
 from vasari.provenance import worker
 from vasari.provenance.credentials import Credential
 from vasari.provenance.folders import store_path
+from vasari.provenance.layers import State
 from vasari.provenance.manifest import Ingredient, ManifestRecord, SoftBinding, sign
 from vasari.provenance.store import MAX_MANIFEST_BYTES, ManifestStore
-from vasari.provenance.verdict import State, verify
+from vasari.provenance.verdict import verify
 from vasari.watermark import reading as watermark_reading
 
 
@@ -116,7 +117,7 @@ def test_unusable_stores(tmp_path, monkeypatch):
 def test_store_of_a_newer_version_is_left_alone():
     ManifestStore.default().close()
     connection = sqlite3.connect(store_path())
-    connection.execute("UPDATE schema SET version = 99")
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
     connection.close()
     with pytest.raises(ProvenanceError, match="newer Vasari"):
@@ -175,7 +176,7 @@ def test_nothing_that_was_added_is_lost_in_a_crash(manifest_of):
 
 @pytest.fixture
 def stripped(video, monkeypatch) -> Path:
-    found = SimpleNamespace(identifier=BINDING.identifier, p_value=1e-30)
+    found = SimpleNamespace(identifier=BINDING.identifier, p_value=1e-30, intervals=())
     monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
     monkeypatch.setattr(worker, "isolated", lambda path, function, *given: function(*given))
     return video

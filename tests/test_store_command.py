@@ -11,6 +11,7 @@ from vasari.cli import run
 from vasari.errors import InputError, ProvenanceError
 from vasari.provenance.archive import import_entries
 from vasari.provenance.credentials import Credential
+from vasari.provenance.fingerprint import HASH_BYTES, WINDOWS, Fingerprint
 from vasari.provenance.manifest import ManifestRecord, SoftBinding, sign
 from vasari.provenance.store import ManifestStore
 
@@ -20,7 +21,8 @@ def kept(speech_file, tmp_path):
     """Two kept manifests, one with a fingerprint."""
     entries = []
     with ManifestStore.default() as store:
-        for number, fingerprint in ((BINDING.identifier, b"12345678"), (7, b"")):
+        looks = Fingerprint(bytes(HASH_BYTES * len(WINDOWS)), b"strip", 4.5, 640, 360)
+        for number, fingerprint in ((BINDING.identifier, looks), (7, None)):
             binding = SoftBinding(BINDING.algorithm, number)
             record = ManifestRecord(f"talk {number}", (), binding, mime_type="audio/wav")
             manifest = sign(speech_file, tmp_path / "s.wav", record, Credential.default())
@@ -54,7 +56,8 @@ def test_export_and_import_keep_everything(kept, tmp_path, capsys):
     folder, other = tmp_path / "out" / "kept", f"sqlite:///{tmp_path}/other.sqlite"
     assert run(["store", "export", str(folder)]) == 0
     assert capsys.readouterr().out == "2 written\n"
-    assert sorted(path.suffix for path in folder.iterdir()) == [".c2pa", ".c2pa", ".fingerprint"]
+    suffixes = sorted("".join(path.suffixes) for path in folder.iterdir())
+    assert suffixes == [".c2pa", ".c2pa", ".fingerprint.json", ".fingerprint.json"]
     for _ in range(2):
         assert run(["store", "--store", other, "import", str(folder)]) == 0
     with ManifestStore.open(other) as store:
@@ -73,8 +76,17 @@ def test_unusable_imports(tmp_path):
         (tmp_path / "x.c2pa").write_bytes(b"nonsense")
         with pytest.raises(ProvenanceError, match="cannot be read"):
             import_entries(store, tmp_path)
-        with pytest.raises(ProvenanceError, match="a fingerprint of 3 bytes"):
-            store.add(b"", fingerprint=b"123")
+
+
+def test_damaged_fingerprint(kept, tmp_path):
+    assert run(["store", "export", str(tmp_path / "out")]) == 0
+    for path in (tmp_path / "out").glob("*.fingerprint.json"):
+        path.write_bytes(b"{")
+    with (
+        ManifestStore.default() as store,
+        pytest.raises(ProvenanceError, match="this is no fingerprint"),
+    ):
+        import_entries(store, tmp_path / "out")
 
 
 def test_export_to_a_file_is_refused(kept, tmp_path, capsys):

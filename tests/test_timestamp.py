@@ -14,8 +14,9 @@ from test_manifest import BINDING
 
 from vasari.errors import ProvenanceError
 from vasari.provenance.credentials import Credential
+from vasari.provenance.layers import State
 from vasari.provenance.manifest import ManifestRecord, sign
-from vasari.provenance.verdict import State, verify
+from vasari.provenance.verdict import verify
 from vasari.provenance.wording import facts
 
 OPENSSL = shutil.which("openssl")

@@ -22,9 +22,10 @@ from vasari.errors import CredentialError, InputError, ProvenanceError, VideoErr
 from vasari.provenance import findings
 from vasari.provenance.credentials import Credential
 from vasari.provenance.evidence import MAX_TEXT, plain
+from vasari.provenance.layers import State
 from vasari.provenance.manifest import Ingredient, ManifestRecord, SoftBinding, sign
 from vasari.provenance.media import MediaKind, media_kind
-from vasari.provenance.verdict import State, load_trust_anchors, verify
+from vasari.provenance.verdict import load_trust_anchors, verify
 from vasari.watermark import reading as watermark_reading
 
 
@@ -47,7 +48,7 @@ def in_frames(monkeypatch):
     """Say what watermark the frames of every file carry."""
 
     def carries(identifier: int | None) -> None:
-        found = identifier and SimpleNamespace(identifier=identifier, p_value=1e-30)
+        found = identifier and SimpleNamespace(identifier=identifier, p_value=1e-30, intervals=())
         monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
 
     carries(None)
