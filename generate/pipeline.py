@@ -13,7 +13,7 @@ import mimetypes
 import time
 import wave
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from vasari.generate.controls import Controls
 from vasari.generate.draft import Draft, check_output, drafting
 from vasari.generate.motion import Motion
 from vasari.generate.portrait import DEFAULT_SIZE, Portrait
+from vasari.generate.prefetch import prefetch
 from vasari.generate.speech import Speech
 from vasari.generate.stopwatch import Stopwatch
 
@@ -42,6 +43,8 @@ MIN_FPS, MAX_FPS = 24.0, 60.0
 DEFAULT_FPS = 25.0
 MOTION_TOLERANCE = 0.5  # seconds by which a given motion may end before the speech
 STAGES = ("decode", "motion", "render", "watermark", "encode", "sign")
+WAITING = "waiting"  # for a frame to be rendered: no stage of its own
+RENDERED_AHEAD = 4  # frames: evens out that some take longer than others
 # The portrait is a recording, its lips follow a trained model.
 SOURCE_TYPE = "compositeWithTrainedAlgorithmicMedia"
 SILENT_WARNING = "the speech is silent: the portrait breathes and blinks, its lips stay closed"
@@ -141,6 +144,19 @@ def frames(
     return (marked.rgb() for marked in clip.marked_frames())
 
 
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let OpenCV use no threads of its own: renderer and encoder keep the cores busy already."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 def _new_identifier() -> int:
     """An id for the watermark of one clip."""
     from vasari.watermark.payload import new_identifier
@@ -200,7 +216,10 @@ class _Clip:
         )
 
     def marked_frames(self) -> Iterator[MarkedFrame]:
-        """The frames, each of which carries the watermark."""
+        """The frames, each of which carries the watermark.
+
+        They are rendered in another thread while earlier ones are marked and encoded.
+        """
         from vasari.generate.marking import Marker
         from vasari.generate.render import Renderer
 
@@ -208,11 +227,13 @@ class _Clip:
             renderer = Renderer(self.portrait)
         with self.watch.stage("watermark"):
             marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
-        pictures = renderer.frames(self.watch.each("motion", self.motions()))
-        for picture in self.watch.each("render", pictures):
-            with self.watch.stage("watermark"):
-                marked = marker.mark(picture)
-            yield marked
+        moved = renderer.frames(self.watch.each("motion", self.motions()))
+        pictures = (picture.copy() for picture in self.watch.each("render", moved))
+        with _one_thread_each():
+            for picture in self.watch.each(WAITING, prefetch(pictures, RENDERED_AHEAD)):
+                with self.watch.stage("watermark"):
+                    marked = marker.mark(picture)
+                yield marked
 
     def write(self, path: Path, progress: Progress | None) -> bytes:
         """Write the marked frames and the sound to a file; gives a JPEG of the first frame."""
