@@ -1,4 +1,4 @@
-"""A worker process that hears words in a stream: ``python -m vasari.generate.recogniser ENGINE``.
+"""A worker process that hears words in a stream: ``python -m vasari.generate.recogniser``.
 
 Recognisers are native code and slow; in a process of its own, and with low priority, one neither
 stops the frames nor hurts the caller. Sound comes on stdin in blocks, each a `HEADER` (the time in
@@ -14,6 +14,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -24,9 +25,7 @@ Words = list[tuple[str, float, float]]  # text, first and last second
 
 RATE = 16_000  # samples per second
 HEADER = struct.Struct(">dI")
-MODEL_VARIABLE = (
-    "VASARI_WHISPER_MODEL"  # a model of faster-whisper: its folder, or a kept one's name
-)
+MODEL_VARIABLE = "VASARI_WHISPER_MODEL"  # faster-whisper's model: its folder, or its name
 NICENESS = 10
 
 # An utterance ends at a pause, or where it grows so long that its words would come too late.
@@ -137,11 +136,26 @@ def read_blocks(stream: BinaryIO) -> Iterator[tuple[float, Int16Array]]:
             yield time + first / RATE, samples[first : first + BLOCK]
 
 
+def installed() -> bool:
+    """Whether there is a recogniser."""
+    return bool(_whisper_model() or find_spec("pocketsphinx"))
+
+
+def _whisper_model() -> str | None:
+    """The model for faster-whisper, where both are there."""
+    return os.environ.get(MODEL_VARIABLE) if find_spec("faster_whisper") else None
+
+
+def _engine() -> Engine:
+    model = _whisper_model()
+    return Whisper(model) if model else Sphinx()
+
+
 def main() -> None:
     """Answer until stdin ends."""
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
-    engine: Engine = Sphinx() if sys.argv[1] == "pocketsphinx" else Whisper(sys.argv[2])
+    engine = _engine()
     for start, samples in utterances(read_blocks(sys.stdin.buffer)):
         words = [(text, start + first, start + last) for text, first, last in engine.words(samples)]
         print(json.dumps(words), flush=True)

@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import IO
 
 import numpy as np
 
 from vasari.errors import SpeechError
-from vasari.generate.recogniser import HEADER, MODEL_VARIABLE, RATE, Int16Array
+from vasari.generate.recogniser import HEADER, RATE, Int16Array, installed
 from vasari.generate.speech import Speech, Word
 
 INSTALL_HINT = 'captions of sound need a recogniser: pip install "vasari[captions]"'
@@ -63,10 +61,12 @@ class Recogniser:
         Raises:
             SpeechError: no recogniser is installed.
         """
+        if not installed():
+            raise SpeechError(INSTALL_HINT)
         self._heard = heard
         self._blocks: queue.Queue[bytes | None] = queue.Queue(waiting)
         self._worker = subprocess.Popen(
-            [sys.executable, "-m", "vasari.generate.recogniser", *_engine()],
+            [sys.executable, "-m", "vasari.generate.recogniser"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -135,13 +135,3 @@ class Recogniser:
                 words = tuple(Word(*word) for word in json.loads(line))
                 if words:
                     self._heard(words)
-
-
-def _engine() -> tuple[str, ...]:
-    """What the worker runs."""
-    model = os.environ.get(MODEL_VARIABLE)
-    if model and find_spec("faster_whisper") is not None:
-        return "faster-whisper", model
-    if find_spec("pocketsphinx") is None:
-        raise SpeechError(INSTALL_HINT)
-    return ("pocketsphinx",)
