@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from vasari.eval.detection_command import detection
 from vasari.eval.lips import main as lips
 from vasari.eval.reenactment import reenactment
 from vasari.eval.watermark import watermark
@@ -17,6 +18,7 @@ def evaluate() -> None:
     """
 
 
+evaluate.add_command(detection)
 evaluate.add_command(lips, "lips")
 evaluate.add_command(reenactment)
 evaluate.add_command(watermark)

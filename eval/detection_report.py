@@ -1,0 +1,303 @@
+"""The report of a detection benchmark: figures, Markdown, JSON, and an HTML page with plots."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.eval.detection import Condition, Score
+from vasari.eval.detection_metrics import (
+    Bin,
+    Confusion,
+    Estimate,
+    average_precision,
+    bootstrap,
+    calibration_error,
+    confusion,
+    equal_error_rate,
+    precision_recall,
+    reliability,
+    roc_auc,
+    roc_curve,
+    tpr_at,
+)
+
+FloatArray = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+UNANSWERED = 0.5  # the probability that stands for "cannot say" where an answer must be given
+COVERAGES = (1.0, 0.9, 0.8, 0.6, 0.4)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Scores as arrays."""
+
+    labels: npt.NDArray[np.bool_]  # True is generated
+    probabilities: FloatArray  # UNANSWERED where the detector could not say
+    answered: npt.NDArray[np.bool_]
+    people: tuple[str, ...]
+    generators: tuple[str, ...]
+
+    @classmethod
+    def of(cls, scores: Sequence[Score]) -> Answers:
+        """Gather scores."""
+        return cls(
+            np.array([score.sample.generated for score in scores], bool),
+            np.array([_or_unanswered(score.probability) for score in scores]),
+            np.array([score.probability is not None for score in scores], bool),
+            tuple(score.sample.person for score in scores),
+            tuple(score.sample.generator for score in scores),
+        )
+
+    def take(self, chosen: Index) -> Answers:
+        """Those of some indices."""
+        return Answers(
+            self.labels[chosen],
+            self.probabilities[chosen],
+            self.answered[chosen],
+            tuple(self.people[index] for index in chosen),
+            tuple(self.generators[index] for index in chosen),
+        )
+
+    def frames(self, scores: Sequence[Score]) -> Answers:
+        """Each frame of the scores as an answer of its own."""
+        index = np.repeat(np.arange(len(scores)), [len(score.frames) for score in scores])
+        every = self.take(index)
+        values = np.array([value for score in scores for value in score.frames])
+        return Answers(
+            every.labels, values, np.ones(len(values), bool), every.people, every.generators
+        )
+
+
+def _or_unanswered(probability: float | None) -> float:
+    return UNANSWERED if probability is None else probability
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that is said about one set of answers."""
+
+    clips: int
+    people: int
+    accuracy: Estimate
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    false_alarm_rate: Estimate  # of real ones called generated
+    auc: Estimate
+    average_precision: Estimate
+    equal_error_rate: float
+    tpr_at_1_percent: float  # true positive rate with at most 1 % false alarms
+    tpr_at_01_percent: float
+    calibration_error: Estimate
+    confusion: Confusion
+    answered: float  # share
+
+    @classmethod
+    def of(cls, answers: Answers, threshold: float) -> Figures:
+        """Measure answers; decisions at a threshold leave out what was not answered."""
+        a = answers
+
+        def decided(part: str) -> Callable[[Index], float]:
+            def figure(chosen: Index) -> float:
+                kept = chosen[a.answered[chosen]]
+                counts = confusion(a.labels[kept], a.probabilities[kept] >= threshold)
+                value: float = getattr(counts, part)
+                return value
+
+            return figure
+
+        def ranked(
+            measure: Callable[[npt.NDArray[np.bool_], FloatArray], float],
+        ) -> Callable[[Index], float]:
+            return lambda chosen: measure(a.labels[chosen], a.probabilities[chosen])
+
+        def estimate(figure: Callable[[Index], float]) -> Estimate:
+            return bootstrap(figure, a.people)
+
+        kept = a.answered
+        return cls(
+            clips=len(a.labels),
+            people=len(set(a.people)),
+            accuracy=estimate(decided("accuracy")),
+            precision=estimate(decided("precision")),
+            recall=estimate(decided("recall")),
+            f1=estimate(decided("f1")),
+            false_alarm_rate=estimate(decided("false_alarm_rate")),
+            auc=estimate(ranked(roc_auc)),
+            average_precision=estimate(ranked(average_precision)),
+            equal_error_rate=equal_error_rate(a.labels, a.probabilities),
+            tpr_at_1_percent=tpr_at(a.labels, a.probabilities, 0.01),
+            tpr_at_01_percent=tpr_at(a.labels, a.probabilities, 0.001),
+            calibration_error=estimate(ranked(calibration_error)),
+            confusion=confusion(a.labels[kept], a.probabilities[kept] >= threshold),
+            answered=float(kept.mean()),
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """A benchmark of one detector."""
+
+    detector: str
+    data: str
+    threshold: float
+    parameters: int | None
+    clip: Figures
+    frame: Figures | None
+    generators: Mapping[str, Figures]  # each against all real ones
+    conditions: Mapping[str, Figures]  # encoded anew
+    coverage: tuple[tuple[float, float], ...]  # share answered, accuracy
+    no_face: float  # share of clips
+    frames_per_second: float  # of the processor's time, decoding and face search included
+    reliability: tuple[Bin, ...]
+    roc: tuple[list[float], list[float]]
+    precision_recall: tuple[list[float], list[float]]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        detector: str,
+        data: str,
+        threshold: float,
+        parameters: int | None,
+        scores: Sequence[Score],
+        conditions: Mapping[Condition, Sequence[Score]],
+    ) -> Report:
+        """Measure scores."""
+        answers = Answers.of(scores)
+        labels, values = answers.labels, answers.probabilities
+        has_frames = any(score.frames for score in scores)
+        seconds = sum(score.seconds for score in scores)
+        frames = answers.frames(scores) if has_frames else None
+        return cls(
+            detector=detector,
+            data=data,
+            threshold=threshold,
+            parameters=parameters,
+            clip=Figures.of(answers, threshold),
+            frame=Figures.of(frames, threshold) if frames else None,
+            generators=_by_generator(answers, threshold),
+            conditions={
+                str(condition): Figures.of(Answers.of(each), threshold)
+                for condition, each in conditions.items()
+            },
+            coverage=_coverage(answers, threshold),
+            no_face=float(np.mean([score.reason == "no face was found" for score in scores])),
+            frames_per_second=sum(score.looked_at for score in scores) / max(seconds, 1e-9),
+            reliability=tuple(reliability(labels, values)),
+            roc=_lists(roc_curve(labels, values)),
+            precision_recall=_lists(precision_recall(labels, values)),
+        )
+
+    def json(self) -> str:
+        """All figures."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def markdown(self) -> str:
+        """The tables; "generated" is the positive class."""
+        count = "unknown" if self.parameters is None else f"{self.parameters:,}"
+        counts = self.clip.confusion
+        parts = [
+            f"# {self.detector} on {self.data}",
+            f"Positive is *generated*. Threshold {self.threshold:.3f}, chosen on validation "
+            f"people. Parameters: {count}. {self.frames_per_second:.0f} sampled frames a second "
+            f"of processor time. No face: {self.no_face:.1%} of the clips. Intervals: 95 %, by "
+            "bootstrap over people; with few people they are too narrow.",
+            _table({"clips": self.clip, **({"frames": self.frame} if self.frame else {})}),
+            "| | called generated | not called so |\n|---|---|---|\n"
+            f"| generated | {counts.true_positives} | {counts.false_negatives} |\n"
+            f"| real | {counts.false_positives} | {counts.true_negatives} |",
+            "## By generator, each against all real clips",
+            _table(self.generators),
+        ]
+        if self.conditions:
+            parts += ["## Encoded anew", _table(self.conditions)]
+        rows = "\n".join(f"| {share:.0%} | {right:.3f} |" for share, right in self.coverage)
+        parts += ["## Answering only where sure", f"| answered | accuracy |\n|---|---|\n{rows}"]
+        return "\n\n".join(parts) + "\n"
+
+    def page(self) -> str:
+        """A page with the tables and ROC, precision-recall and reliability plots."""
+        title = html.escape(f"{self.detector} on {self.data}")
+        return (
+            f"<!doctype html><meta charset=utf-8><title>{title}</title>"
+            "<style>body{font:16px sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
+            "pre{overflow-x:auto}</style>"
+            f"{self._plots()}<pre>{html.escape(self.markdown())}</pre>"
+        )
+
+    def _plots(self) -> str:
+        """The three plots beside each other, as SVG."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(12, 4), layout="constrained")
+        roc, precision, bins = figure.subplots(1, 3)
+        roc.step(*self.roc, where="post")
+        roc.plot([0, 1], [0, 1], ":", color="grey")
+        roc.set(xlabel="false alarms", ylabel="generated clips found", title="ROC")
+        precision.step(self.precision_recall[1], self.precision_recall[0])
+        precision.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="Precision-recall")
+        bins.plot([0, 1], [0, 1], ":", color="grey")
+        bins.plot(
+            [each.probability for each in self.reliability],
+            [each.frequency for each in self.reliability],
+            "o-",
+        )
+        bins.set(xlabel="probability", ylabel="share generated", title="Reliability")
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg")
+        text = drawn.getvalue()
+        return text[text.index("<svg") :]
+
+
+def _lists(curve: tuple[FloatArray, FloatArray]) -> tuple[list[float], list[float]]:
+    return curve[0].tolist(), curve[1].tolist()
+
+
+def _by_generator(answers: Answers, threshold: float) -> dict[str, Figures]:
+    real = np.flatnonzero(~answers.labels)
+    names = np.array(answers.generators)
+    return {
+        name: Figures.of(
+            answers.take(np.concatenate([real, np.flatnonzero(names == name)])), threshold
+        )
+        for name in sorted(set(answers.generators) - {""})
+    }
+
+
+def _coverage(answers: Answers, threshold: float) -> tuple[tuple[float, float], ...]:
+    """Accuracy when only the clips farthest from the threshold are answered."""
+    p = np.clip(answers.probabilities, 1e-6, 1 - 1e-6)
+    line = np.clip(threshold, 1e-6, 1 - 1e-6)
+    distance = np.abs(np.log(p / (1 - p)) - np.log(line / (1 - line)))
+    order = np.argsort(-np.where(answers.answered, distance, -1.0))
+    right = (answers.probabilities >= threshold) == answers.labels
+    most = int(answers.answered.sum())
+    counts = [max(round(share * most), 1) for share in COVERAGES]
+    total = len(answers.labels)
+    return tuple((count / total, float(right[order[:count]].mean())) for count in counts)
+
+
+def _table(rows: Mapping[str, Figures]) -> str:
+    head = (
+        "| | clips | people | accuracy | precision | recall | F1 | real called generated | AUC | "
+        "AP | EER | TPR at 1 % | at 0.1 % | ECE | answered |"
+    )
+    lines = [head, "|" + "---|" * 15]
+    for name, f in rows.items():
+        cells = (
+            name, f.clips, f.people, f.accuracy, f.precision, f.recall, f.f1, f.false_alarm_rate,
+            f.auc, f.average_precision, f"{f.equal_error_rate:.3f}", f"{f.tpr_at_1_percent:.3f}",
+            f"{f.tpr_at_01_percent:.3f}", f.calibration_error, f"{f.answered:.1%}",
+        )  # fmt: skip
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
