@@ -1,7 +1,8 @@
-"""A first motion source: from a voice and wishes to a portrait's movement.
+"""From a voice and wishes to a portrait's movement.
 
-The lips follow what a small network hears, head and brows follow the stress by a rule, eyes and
-posture follow seeded chance shaped like people's.
+The lips follow what a small network hears. Head and face go with the voice as a diffusion model
+draws them (`vasari.generate.gestures`). Gaze and blinks, which no tracker sees sharply enough to
+learn from, follow seeded chance shaped like people's.
 
 Example:
     >>> speech = Speech.open("talk.mp3")  # doctest: +SKIP
@@ -13,6 +14,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +24,11 @@ from vasari.generate import articulation, prosody
 from vasari.generate.articulation import Articulation, articulate, lip_weights
 from vasari.generate.blinking import Blinks
 from vasari.generate.controls import Controls
-from vasari.generate.emotion import PARTING, WIDENING, face_of
+from vasari.generate.emotion import FACE_MATRIX, PARTING, WIDENING
 from vasari.generate.fixation import Fixations
-from vasari.generate.headmotion import move_head
+from vasari.generate.gestures import Gesture, Gestures
+from vasari.generate.keyframes import wishes_at
 from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
-from vasari.generate.noise import smooth_noise
 from vasari.generate.prosody import Prosody, read_prosody
 from vasari.generate.spectrum import (
     FLOOR_DB,
@@ -38,18 +40,19 @@ from vasari.generate.spectrum import (
 )
 from vasari.generate.speech import SPEECH_BAND, Level, Speech
 from vasari.models.articulator import MEL_RANGE, MELS
+from vasari.models.motion_transformer import RATE, WINDOW
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 MIN_FPS, MAX_FPS = 10.0, 120.0  # below, lips stutter; above, no screen shows it
-CHUNK = 2.0  # seconds of motion made at a time
+CHUNK = WINDOW / RATE  # seconds of motion made at a time: one window of gestures
 CONTEXT = max(articulation.CONTEXT, prosody.CONTEXT)  # seconds of sound before and after a chunk
+_States = TypeVar("_States", Articulation, Prosody)
+
 EASE_IN = 0.5  # seconds in which the portrait comes to life
 EMOTION_EASE_IN = 0.8  # seconds
 EYE_YAW_RANGE, EYE_PITCH_RANGE = 35.0, 25.0  # degrees at which an eyeLook weight is 1
-BROW_RATE = 0.5  # knots per second of the willingness to raise the brows
-_BROW, _UNREST = 200, 201  # streams of noise
 
 
 def animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]:
@@ -80,15 +83,19 @@ def frame_total(duration: float, fps: float) -> int:
 
 def _animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]:
     """Make the motion chunk by chunk."""
-    actor = Actor(controls)
+    actor, gestures = Actor(controls), Gestures(controls.seed)
     total = frame_total(speech.duration, fps)
     begin = 0
     for number, (levels, last) in enumerate(_windows(_band_levels(speech))):
         end = total if last else min(total, math.ceil(round((number + 1) * CHUNK * fps, 6)))
         times = np.arange(begin, end) / fps
+        drawn = gestures.times()
         if begin < end:
-            mouth, melody = read_levels(levels, times - number * CHUNK + CONTEXT, speech.level)
-            yield Motion(fps, *actor.act(times, mouth, melody))
+            inside = np.concatenate([drawn, times]) - number * CHUNK + CONTEXT
+            mouth, melody = read_levels(levels, inside, speech.level)
+            gestures.draw(heard(mouth, melody)[: len(drawn)], wishes_at(controls, drawn))
+            shown = (_from(part, len(drawn)) for part in (mouth, melody))
+            yield Motion(fps, *actor.act(times, *shown, gestures.at(times)))
         begin = end
 
 
@@ -153,6 +160,27 @@ def read_levels(
     )
 
 
+def _from(states: _States, first: int) -> _States:
+    """The states from a place on."""
+    return type(states)(*(track[first:] for track in vars(states).values()))
+
+
+def listen(speech: Speech, times: Float64Array) -> Float32Array:
+    """What the motion model hears of a whole speech at rising times in seconds.
+
+    Returns:
+        (T, 8) float32: the fields of `Articulation`, then those of `Prosody`.
+    """
+    silence = np.full((round(CONTEXT * FRAME_RATE), MELS + 1), FLOOR_DB, np.float32)
+    levels = np.concatenate([silence, *_band_levels(speech), silence])
+    return heard(*read_levels(levels, times + CONTEXT, speech.level))
+
+
+def heard(mouth: Articulation, melody: Prosody) -> Float32Array:
+    """The states of mouth and melody as the motion model takes them, (T, 8)."""
+    return np.stack([*vars(mouth).values(), *vars(melody).values()], axis=1)
+
+
 class Actor:
     """Everything that moves. The eyes carry their state from one call to the next.
 
@@ -166,22 +194,21 @@ class Actor:
         self._blinks = Blinks(controls.blink_rate, controls.seed, self._fixations)
 
     def act(
-        self, times: Float64Array, mouth: Articulation, melody: Prosody
+        self, times: Float64Array, mouth: Articulation, melody: Prosody, gesture: Gesture
     ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
         """The tracks of a `Motion` at rising times, one per state of mouth and melody."""
-        controls = self.controls
+        wishes = wishes_at(self.controls, times)
         alive = _ease(times / EASE_IN)[:, None]
-        rotation, translation = move_head(times, melody, controls.seed)
-        rotation *= controls.head_motion * alive
-        translation *= controls.head_motion * alive
-        translation[:, 2] += (1 - controls.distance) * PORTRAIT_DISTANCE_CM
+        liveliness = wishes.head_motion[:, None] * alive
+        rotation, translation = gesture.rotation * liveliness, gesture.translation * liveliness
+        translation[:, 2] += (1 - wishes.distance) * PORTRAIT_DISTANCE_CM
         self._fixations.forget(times[0])
         # The eyes hold their aim while the head turns (vestibulo-ocular reflex).
         look = self._fixations.directions(times) * alive
-        gaze = np.array(controls.gaze) + look - rotation[:, :2]
-        brows = _brows(times, melody, controls.seed) * alive
+        gaze = wishes.gaze + look - rotation[:, :2]
+        face = _emotion(times, mouth, wishes.emotion) + gesture.face * alive
         expression = lip_weights(mouth) + _lids(gaze, self._blinks.closure(times))
-        expression += controls.expression * (_emotion(times, mouth, controls) + brows)
+        expression += wishes.expression[:, None] * face
         return (
             np.clip(expression, 0, 1).astype(np.float32),
             rotation.astype(np.float32),
@@ -190,32 +217,12 @@ class Actor:
         )
 
 
-def _emotion(times: Float64Array, mouth: Articulation, controls: Controls) -> Float64Array:
-    """The emotion's face, which leaves the lips to what they say."""
-    face = _ease(times / EMOTION_EASE_IN)[:, None] * face_of(controls.emotion)
+def _emotion(times: Float64Array, mouth: Articulation, emotion: Float64Array) -> Float64Array:
+    """The emotions' face, (T, 52), which leaves the lips to what they say."""
+    face = _ease(times / EMOTION_EASE_IN)[:, None] * (emotion @ FACE_MATRIX)
     face[:, PARTING] *= (1 - mouth.pressing)[:, None]
     face[:, WIDENING] *= (1 - 0.5 * mouth.rounding)[:, None]
-    return face
-
-
-def _brows(times: Float64Array, melody: Prosody, seed: int) -> Float64Array:
-    """Brows that go with some of the stresses, and never rest quite still."""
-    willing = smooth_noise(times, rate=BROW_RATE, seed=seed, stream=_BROW)[:, 0]
-    unrest = smooth_noise(times, rate=BROW_RATE, seed=seed, stream=_UNREST, channels=3)
-    raised = 0.5 * melody.stress * np.clip(willing, 0, 2) + 0.03 * np.clip(unrest[:, 0], 0, 2)
-    lowered = 0.2 * melody.stress * np.clip(-willing - 0.5, 0, 2)
-    weights = np.zeros((len(times), len(ARKIT_INDEX)))
-    for name, track in {
-        "browInnerUp": raised, "browOuterUpLeft": 0.7 * raised, "browOuterUpRight": 0.6 * raised,
-        "browDownLeft": lowered, "browDownRight": lowered,
-        "eyeWideLeft": 0.2 * raised, "eyeWideRight": 0.2 * raised,
-        "mouthSmileLeft": 0.02 * np.clip(unrest[:, 1], 0, 2),
-        "mouthSmileRight": 0.02 * np.clip(unrest[:, 1], 0, 2),
-        "mouthPressLeft": 0.03 * np.clip(unrest[:, 2], 0, 2),
-        "mouthPressRight": 0.03 * np.clip(unrest[:, 2], 0, 2),
-    }.items():  # fmt: skip
-        weights[:, ARKIT_INDEX[name]] = track
-    return weights
+    return np.asarray(face)
 
 
 def _lids(gaze: Float64Array, closure: Float64Array) -> Float64Array:

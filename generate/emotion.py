@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from vasari.generate.controls import EMOTIONS
 from vasari.generate.motion import ARKIT_INDEX, ARKIT_NAMES
 
 Float32Array = npt.NDArray[np.float32]
@@ -68,3 +69,7 @@ def face_of(emotion: Mapping[str, float]) -> Float32Array:
         for shape, value in FACES[name].items():
             face[ARKIT_INDEX[shape]] += weight * value
     return face
+
+
+# Each of EMOTIONS at 1, (8, 52).
+FACE_MATRIX = np.stack([face_of({name: 1.0}) for name in EMOTIONS])
