@@ -157,7 +157,7 @@ def generate(
             size=int(size),
             fps=fps,
             face=face,
-            credential=_credential(credential),
+            credential=own_credential(credential),
             store=kept,
             progress=progress,
         )
@@ -179,7 +179,7 @@ def _voice(
     return speak(str(text), language=language or "en", voice=voice or DEFAULT_VOICE)
 
 
-def _credential(files: tuple[Path, Path] | None) -> Credential | None:
+def own_credential(files: tuple[Path, Path] | None) -> Credential | None:
     """The user's own credential, if it was given."""
     if not files:
         return None
