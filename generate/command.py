@@ -77,11 +77,35 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
     "--head-motion", default=1.0, show_default=True, help="Gain 0 to 2; 0 holds the head still."
 )
 @click.option(
+    "--expression",
+    default=1.0,
+    show_default=True,
+    help="Gain 0 to 2 on the face's expression, lips excepted.",
+)
+@click.option(
+    "--blink-rate", default=18.0, show_default=True, help="Blinks per minute, 0 to 60, on average."
+)
+@click.option(
+    "--controls",
+    "keyframes",
+    type=click.Path(path_type=Path),
+    help="TOML file of [[keyframe]] tables: gaze, distance, emotion, head_motion and expression "
+    "that change over time, each with its time in seconds.",
+)
+@click.option(
     "--motion",
     type=click.Path(path_type=Path),
-    help="Motion file from `vasari track`, shown instead of motion made from the voice.",
+    help="Motion file from `vasari track`, or a .csv of the Live Link Face app, shown instead of "
+    "motion made from the voice.",
 )
 @click.option("--seed", default=0, show_default=True, help="The same seed moves the same way.")
+@click.option(
+    "--touch-up",
+    default="on",
+    show_default=True,
+    type=click.Choice(["on", "off"]),
+    help="Whether small networks repair mouth and eyes; off leaves pure geometry.",
+)
 @click.option("--voice", help="Voice that speaks the text, the language's own if none is given.")
 @click.option("--language", help="Language of the text, as en (the default), de or fr.")
 @click.option(
@@ -112,8 +136,12 @@ def generate(
     distance: float,
     emotion: dict[str, float],
     head_motion: float,
+    expression: float,
+    blink_rate: float,
+    keyframes: Path | None,
     motion: Path | None,
     seed: int,
+    touch_up: str,
     voice: str | None,
     language: str | None,
     credential: tuple[Path, Path] | None,
@@ -131,6 +159,7 @@ def generate(
       vasari generate ada.jpg --text "Good morning!" -o ada.mp4
       vasari generate ada.jpg --text "Guten Morgen!" --language de -o ada.mp4
       vasari generate ada.jpg --speech talk.wav --emotion happy=0.6 --gaze 10,-5 -o ada.mp4
+      vasari generate ada.jpg --speech talk.wav --controls moods.toml -o ada.mp4
       vasari generate ada.jpg --speech me.mp4 --motion me.npz -o ada.mp4
 
     Every output carries a watermark in its frames and a signed C2PA manifest. It is written
@@ -139,11 +168,19 @@ def generate(
     input or option.
     """
     from vasari.generate.controls import Controls
+    from vasari.generate.keyframes import read_keyframes
     from vasari.generate.pipeline import generate as make
     from vasari.generate.progress import reporting
 
     controls = Controls(
-        gaze=gaze, distance=distance, emotion=emotion, head_motion=head_motion, seed=seed
+        gaze=gaze,
+        distance=distance,
+        emotion=emotion,
+        head_motion=head_motion,
+        expression=expression,
+        blink_rate=blink_rate,
+        seed=seed,
+        keyframes=read_keyframes(keyframes) if keyframes else (),
     )
     if motion is not None and controls != Controls():
         raise InputError("--motion shows a motion as it is; leave out the options that shape one")
@@ -157,6 +194,7 @@ def generate(
             size=int(size),
             fps=fps,
             face=face,
+            touch_up=touch_up == "on",
             credential=own_credential(credential),
             store=kept,
             progress=progress,

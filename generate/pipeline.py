@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import InputError, MotionError, OutputError
-from vasari.generate.controls import Controls
+from vasari.generate.controls import CHANGING, Controls, Keyframe
 from vasari.generate.draft import Draft, check_output, drafting
 from vasari.generate.motion import Motion
 from vasari.generate.portrait import DEFAULT_SIZE, Portrait
@@ -75,6 +75,7 @@ def generate(
     size: int = DEFAULT_SIZE,
     fps: float = DEFAULT_FPS,
     face: int = 1,
+    touch_up: bool = True,
     credential: Credential | None = None,
     store: ManifestStore | None = None,
     progress: Progress | None = None,
@@ -91,6 +92,7 @@ def generate(
         size: the side of the frame, 256, 512 or 1024 pixels, where the portrait is a file.
         fps: frames per second, 24 to 60.
         face: which face of the picture, 1 for the largest, where the portrait is a file.
+        touch_up: whether small networks repair mouth and eyes; without them all is geometry.
         credential: who signs; by default this machine's own, which is on no trust list.
         store: keeps a copy of the manifest, by which the watermark leads back to it when the
             file has lost its own; by default this user's.
@@ -111,7 +113,14 @@ def generate(
     with drafting(output) as draft, keeping as kept:
         credential = credential or Credential.default()
         clip = _Clip.prepare(
-            portrait, speech, controls=controls, motion=motion, size=size, fps=fps, face=face
+            portrait,
+            speech,
+            controls=controls,
+            motion=motion,
+            size=size,
+            fps=fps,
+            face=face,
+            touch_up=touch_up,
         )
         thumbnail = clip.write(draft.video, progress)
         manifest = clip.sign(draft, thumbnail, credential)
@@ -130,6 +139,7 @@ def frames(
     size: int = DEFAULT_SIZE,
     fps: float = DEFAULT_FPS,
     face: int = 1,
+    touch_up: bool = True,
 ) -> Iterator[ImageArray]:
     """Make the frames of a talking video one by one, marked like those of a file.
 
@@ -139,7 +149,14 @@ def frames(
         (size, size, 3) uint8 sRGB, one for each started 1 / fps of the speech.
     """
     clip = _Clip.prepare(
-        portrait, speech, controls=controls, motion=motion, size=size, fps=fps, face=face
+        portrait,
+        speech,
+        controls=controls,
+        motion=motion,
+        size=size,
+        fps=fps,
+        face=face,
+        touch_up=touch_up,
     )
     return (marked.rgb() for marked in clip.marked_frames())
 
@@ -173,6 +190,7 @@ class _Clip:
     controls: Controls
     performance: Motion | None  # instead of motion made from the voice
     fps: float
+    touch_up: bool
     ingredients: tuple[Ingredient, ...]
     watch: Stopwatch
     identifier: int = field(default_factory=_new_identifier)
@@ -189,6 +207,7 @@ class _Clip:
         size: int,
         fps: float,
         face: int,
+        touch_up: bool,
     ) -> _Clip:
         """Read the inputs."""
         if not MIN_FPS <= fps <= MAX_FPS:
@@ -203,7 +222,8 @@ class _Clip:
             )
         ingredients = (_portrait_ingredient(portrait), _speech_ingredient(voice))
         performance = _performance(motion, voice)
-        return cls(head, voice, controls or Controls(), performance, fps, ingredients, watch)
+        wishes = controls or Controls()
+        return cls(head, voice, wishes, performance, fps, touch_up, ingredients, watch)
 
     def motions(self) -> Iterator[Motion]:
         """The motion that is shown, in blocks."""
@@ -222,9 +242,11 @@ class _Clip:
         """
         from vasari.generate.marking import Marker
         from vasari.generate.render import Renderer
+        from vasari.generate.touchup import TouchUp
 
         with self.watch.stage("render"):
-            renderer = Renderer(self.portrait)
+            retoucher = TouchUp(self.portrait) if self.touch_up else None
+            renderer = Renderer(self.portrait, retoucher)
         with self.watch.stage("watermark"):
             marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
         moved = renderer.frames(self.watch.each("motion", self.motions()))
@@ -339,7 +361,7 @@ def _file_ingredient(path: Path, role: str) -> Ingredient:
 def control_parameters(controls: Controls) -> dict[str, Parameter]:
     """Controls as the manifest keeps them: no lists, plain names."""
     yaw, pitch = controls.gaze
-    return {
+    parameters: dict[str, Parameter] = {
         "gazeYaw": yaw,
         "gazePitch": pitch,
         "distance": controls.distance,
@@ -349,6 +371,19 @@ def control_parameters(controls: Controls) -> dict[str, Parameter]:
         "blinkRate": controls.blink_rate,
         "seed": controls.seed,
     }
+    if controls.keyframes:
+        parameters["keyframes"] = {f"{key.time:g}": _wishes(key) for key in controls.keyframes}
+    return parameters
+
+
+def _wishes(keyframe: Keyframe) -> str:
+    """What a keyframe asks for, in words."""
+    given = {name: getattr(keyframe, name) for name in CHANGING}
+    return ", ".join(
+        f"{name} {dict(value) if isinstance(value, Mapping) else value}"
+        for name, value in given.items()
+        if value is not None
+    )
 
 
 def as_jpeg(picture: ImageArray) -> bytes:

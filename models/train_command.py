@@ -11,6 +11,7 @@ from vasari.errors import VasariError
 # Command -> "module:attribute". Each loads PyTorch, so it is imported when it is called.
 TRAININGS = {
     "detector": "vasari.models.train_detector_command:detector",
+    "motion": "vasari.models.train_motion:motion",
 }
 
 
