@@ -49,6 +49,9 @@ class Likeness(NamedTuple):
 
     psnr: float  # dB
     ssim: float  # Wang et al. 2004
+    sharpness: (
+        float  # how strong its edges are, 1 as in the truth: blur raises PSNR, and shows here
+    )
 
 
 def face_box(mesh: Float32Array, size: int) -> Area:
@@ -70,10 +73,15 @@ def compare(shown: ImageArray, truth: ImageArray, mesh: Float32Array) -> dict[st
     a, b = truth[box], shown[box]
     error = np.square(a.astype(np.float32) - b).mean(axis=2)
     structure = _ssim(a, b)
+    true_edges, edges = _edges(a), _edges(b)
     return {
-        name: Likeness(_psnr(error[mask]), float(structure[mask].mean()))
+        name: Likeness(
+            _psnr(error[mask]),
+            float(structure[mask].mean()),
+            float(edges[mask].mean() / max(true_edges[mask].mean(), 1e-3)),
+        )
         if mask.any()
-        else Likeness(np.nan, np.nan)  # outside the frame
+        else Likeness(np.nan, np.nan, np.nan)  # outside the frame
         for name, mask in regions(mesh, len(truth), box).items()
     }
 
@@ -87,6 +95,15 @@ def _ssim(a: ImageArray, b: ImageArray) -> Float32Array:
     axis = 2 if a.ndim == 3 else None
     full = structural_similarity(a, b, win_size=SSIM_WINDOW, channel_axis=axis, full=True)[1]
     return np.asarray(full.mean(axis=2) if axis else full, np.float32)
+
+
+def _edges(picture: ImageArray) -> Float32Array:
+    """How strong the edges of a picture's luma are at each pixel, (h, w)."""
+    import cv2
+
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    across, down = (cv2.Sobel(grey, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
+    return np.asarray(np.hypot(across, down), np.float32)
 
 
 def _psnr(squared_error: Float32Array) -> float:

@@ -1,123 +1,91 @@
 """How true the renderer is: the first frame of a real clip, moved as the clip moves, against it.
 
-``vasari eval reenactment CLIP...`` prints, for each clip, PSNR and SSIM inside the face's
-box for the rendered frames and for the first frame left still. The gain is what the renderer adds.
-It does not show how well motion made from sound is: here the motion is tracked from the picture.
+``vasari eval reenactment CLIP...`` prints a row for each clip, then each measure's mean over the
+clips with its 95 % interval. It does not show how well motion made from sound is: here the motion
+is tracked from the picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import click
 import numpy as np
 import numpy.typing as npt
 
-from vasari.errors import VasariError, VideoError
-from vasari.generate.faces import find_faces
-from vasari.generate.perform import Tracker, read_frames, track_meshes
-from vasari.generate.portrait import Frame, Portrait
+from vasari.eval.likeness import compare, expression_error, skin_likeness
+from vasari.eval.replay import Moment, replay
+from vasari.generate.perform import track_meshes
+from vasari.generate.portrait import Portrait
 from vasari.generate.render import Renderer
-from vasari.generate.topology import MESH_POINTS
+from vasari.generate.touchup import TouchUp
 
 Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 
-SIZE = 512  # pixels
-MAX_FRAMES = 250  # of a clip: ten seconds
-MEASURED = 5  # every so many frames
-SETTLING = 3  # frames
+RESAMPLES = 10_000  # of the clips, for the intervals
+# Columns: what is compared with the truth; "still" is the first frame left as it is.
+SHOWN = ("touched up", "plain", "still")
+ON, OFF, STILL = range(3)
+REGIONS = ("face", "mouth", "eyes")
+MEASURES = (
+    *(
+        f"{region} {measure}"
+        for region in REGIONS
+        for measure in ("PSNR, dB", "SSIM", "sharpness of the truth's")
+    ),
+    "expression error, % of the face",
+    "static skin SSIM",
+)
 
 
-@dataclass(frozen=True)
-class Reenactment:
-    """Means over a clip's measured frames."""
-
-    clip: str
-    psnr: float  # dB, rendered
-    still_psnr: float  # dB, the first frame left still
-    ssim: float
-    still_ssim: float
-
-
-def reenact(clip: Path) -> Reenactment:
-    """Measure one clip.
+def reenact(clip: Path) -> Float64Array:
+    """Measure one clip: the means over its measured frames, (MEASURES, SHOWN).
 
     Raises:
         VideoError: it cannot be read, or its first frame shows no face.
     """
-    rows = [
-        (*_likeness(shown, truth, box), *_likeness(still, truth, box))
-        for truth, shown, still, box in _pairs(clip)
+    portrait, moments = replay(clip)
+    plain, touched = Renderer(portrait), Renderer(portrait, TouchUp(portrait))
+    kept = list(moments)
+    shown = [
+        [touched.frame(moment.pose).copy() for moment in kept],
+        [plain.frame(moment.pose).copy() for moment in kept],
+        [portrait.image] * len(kept),
     ]
-    psnr, ssim, still_psnr, still_ssim = np.mean(rows, axis=0)
-    return Reenactment(clip.stem, psnr, still_psnr, ssim, still_ssim)
+    columns = [_column(frames, kept, portrait) for frames in shown]
+    return np.stack(columns, axis=1)
 
 
-def _pairs(clip: Path) -> Iterator[tuple[ImageArray, ImageArray, ImageArray, tuple[slice, slice]]]:
-    """Truth, rendering, first frame, and the face's box in the truth, of each measured frame."""
-    frames = _framed(clip)
-    first = next(frames)
-    (mesh, *_) = find_faces(first)
-    portrait = Portrait.framed(first, mesh)
-    renderer = Renderer(portrait)
-    kept: list[ImageArray] = []
-
-    def remember() -> Iterator[ImageArray]:
-        # FaceMesh sees a face slightly otherwise once it follows it: let it settle on the first.
-        for frame in chain(repeat(first, SETTLING), frames):
-            kept.append(frame)
-            yield frame
-
-    tracker: Tracker | None = None
-    for number, found in enumerate(track_meshes(remember())):
-        truth = kept.pop()
-        if found is None:
-            continue
-        if number < SETTLING or tracker is None:
-            tracker = Tracker(found)
-            continue
-        pose = tracker.pose(found)
-        if (number - SETTLING) % MEASURED == 0:
-            shown = renderer.frame(pose)
-            yield truth, shown, portrait.image, _box(found)
+def _column(frames: list[ImageArray], moments: list[Moment], portrait: Portrait) -> Float64Array:
+    """The measures of what is shown, (MEASURES,)."""
+    rows = []
+    for frame, mesh, moment in zip(frames, _track(frames), moments, strict=True):
+        regions = compare(frame, moment.truth, moment.mesh)
+        row = [value for name in REGIONS for value in regions[name]]
+        if mesh is None:
+            row += [np.nan, np.nan]
+        else:
+            row.append(expression_error(mesh, moment.mesh))
+            row.append(skin_likeness(frame, mesh, portrait.image, portrait.mesh))
+        rows.append(row)
+    return np.nanmean(np.array(rows, np.float64), axis=0)
 
 
-def _framed(clip: Path) -> Iterator[ImageArray]:
-    """The frames of a clip, cut around the face of the first."""
-    _, frames = read_frames(clip)
-    first = next(frames)
-    faces = find_faces(first)
-    if not faces:
-        raise VideoError(f"the first frame of {clip} shows no face")
-    frame = Frame.around(faces[0], first.shape[1], first.shape[0])
-    yield frame.cut(first, SIZE)
-    for image in islice(frames, MAX_FRAMES):
-        yield frame.cut(image, SIZE)
+def _track(frames: list[ImageArray]) -> list[Float32Array | None]:
+    """The face in each frame; each is shown to the tracker twice, because they are far apart."""
+    twice = (frame for frame in frames for _ in range(2))
+    return list(islice(track_meshes(twice), 1, None, 2))
 
 
-def _box(mesh: Float32Array) -> tuple[slice, slice]:
-    low = np.clip(np.floor(mesh[:MESH_POINTS, :2].min(axis=0)), 0, SIZE - 8).astype(int)
-    high = np.clip(np.ceil(mesh[:MESH_POINTS, :2].max(axis=0)), 8, SIZE).astype(int)
-    return np.s_[low[1] : high[1], low[0] : high[0]]
-
-
-def _likeness(
-    shown: ImageArray, truth: ImageArray, box: tuple[slice, slice]
-) -> tuple[float, float]:
-    """PSNR (dB) and SSIM (Wang et al. 2004) inside a box."""
-    try:
-        from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-    except ImportError as error:
-        raise VasariError('scikit-image is missing: pip install "vasari[eval]"') from error
-    a, b = truth[box], shown[box]
-    return (
-        float(peak_signal_noise_ratio(a, b)),
-        float(structural_similarity(a, b, channel_axis=2)),
-    )
+def interval(values: Float64Array) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the mean of values, (n,)."""
+    drawn = np.random.default_rng(0).choice(values, (RESAMPLES, len(values)))
+    low, high = np.percentile(drawn.mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 @click.command()
@@ -125,17 +93,42 @@ def _likeness(
 def reenactment(clips: tuple[Path, ...]) -> None:
     """Compare rendered frames with real ones: each of CLIPS, from its first frame.
 
-    The first frame is moved as the clip moves, and compared inside the face's box; so is the first
-    frame left still. Prints PSNR and SSIM for each clip, and the mean gain over the still frame.
+    The first frame is moved as the clip moves, with the touch-up and without; both are compared
+    with the clip, and so is the first frame left still. Give one clip of each person: the
+    intervals are over clips.
     """
-    click.echo(f"{'clip':36} PSNR still  gain   SSIM still  gain")
-    gains = []
+    click.echo(f"{'':28} face PSNR, dB       mouth PSNR, dB      eyes PSNR, dB")
+    click.echo(f"{'clip':28}" + "    on   off still" * 3)
+    results = []
     for clip in clips:
-        r = reenact(clip)
-        gains.append((r.psnr - r.still_psnr, r.ssim - r.still_ssim))
-        click.echo(
-            f"{r.clip[:36]:36} {r.psnr:4.1f}  {r.still_psnr:4.1f} {gains[-1][0]:+5.1f}"
-            f"   {r.ssim:.3f} {r.still_ssim:.3f} {gains[-1][1]:+.3f}"
+        results.append(reenact(clip))
+        psnr = results[-1][[0, 3, 6]].ravel()
+        click.echo(f"{clip.stem[-28:]:28}" + "".join(f"{x:6.1f}" for x in psnr))
+    for line in summary(np.stack(results)):
+        click.echo(line)
+
+
+def summary(results: Float64Array) -> Sequence[str]:
+    """The table of means over clips.
+
+    Args:
+        results: (clips, MEASURES, SHOWN).
+    """
+    lines = [
+        f"mean of {len(results)} clips, 95 % interval",
+        f"{'measure':32} {'touch-up on':>13} {'off':>8} {'still':>8}"
+        f"  {'on over still':24} on over off",
+    ]
+    for name, values in zip(MEASURES, results.transpose(1, 0, 2), strict=True):
+        means = values.mean(axis=0)
+        gains = [_gain(values[:, ON] - values[:, other]) for other in (STILL, OFF)]
+        lines.append(
+            f"{name:32} {means[ON]:13.3f} {means[OFF]:8.3f} {means[STILL]:8.3f}"
+            f"  {gains[0]:24} {gains[1]}"
         )
-    mean = np.mean(gains, axis=0)
-    click.echo(f"mean gain of {len(gains)} clips: {mean[0]:+.2f} dB, SSIM {mean[1]:+.3f}")
+    return lines
+
+
+def _gain(differences: Float64Array) -> str:
+    low, high = interval(differences)
+    return f"{differences.mean():+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -17,8 +17,11 @@ Float32Array = npt.NDArray[np.float32]
 
 # Network -> file, SHA-256.
 WEIGHTS = {
-    "mouth": ("touchup_mouth.onnx", ""),
-    "eye": ("touchup_eye.onnx", ""),
+    "mouth": (
+        "touchup_mouth.onnx",
+        "ba74e56f94a128764a7319166808d3d653a22fa8839adf6d0bdb854f779ff21b",
+    ),
+    "eye": ("touchup_eye.onnx", "cc82f40a1b888174c869cd79cafcf20ab4e49365f6960c80d2daf0f92aced0f9"),
 }
 
 

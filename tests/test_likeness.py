@@ -27,6 +27,14 @@ def test_the_face_is_compared_as_scikit_image_does(astronaut: Portrait) -> None:
     assert face.ssim == pytest.approx(structural_similarity(truth, made, channel_axis=2), abs=0.005)
 
 
+def test_blur_lowers_sharpness(astronaut: Portrait) -> None:
+    own, made = astronaut.image, cv2.GaussianBlur(astronaut.image, (0, 0), 2)
+    for region in compare(made, own, astronaut.mesh).values():
+        assert region.sharpness < 0.8
+    for region in compare(own, own, astronaut.mesh).values():
+        assert region.sharpness == 1
+
+
 @pytest.mark.parametrize(
     ("point", "hit", "missed"), [(13, "mouth", "eyes"), (159, "eyes", "mouth")]
 )

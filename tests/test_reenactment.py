@@ -7,21 +7,28 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import scipy.stats
 import skimage.data
 from click.testing import CliRunner
 
 from vasari.errors import VideoError
-from vasari.eval.reenactment import reenact, reenactment
+from vasari.eval.reenactment import (
+    MEASURES,
+    OFF,
+    ON,
+    STILL,
+    interval,
+    reenact,
+    reenactment,
+)
 from vasari.generate.motion import ARKIT_INDEX
-from vasari.generate.portrait import Portrait
 from vasari.generate.render import Pose, Renderer
 
 
 @pytest.fixture(scope="module")
-def nodding(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nodding(tmp_path_factory: pytest.TempPathFactory, astronaut_renderer: Renderer) -> Path:
     """A clip in which the astronaut turns her head and opens her mouth."""
     path = tmp_path_factory.mktemp("clips") / "nodding.mp4"
-    renderer = Renderer(Portrait.from_image(skimage.data.astronaut(), size=512))
     jaw = np.eye(52, dtype=np.float32)[ARKIT_INDEX["jawOpen"]]
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264", rate=25, options={"crf": "15"})
@@ -30,22 +37,37 @@ def nodding(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for way in np.linspace(0, 1, 16, dtype=np.float32):
             turn = np.array([10 * way, 4 * way, 0], np.float32)
             rest = (np.zeros(3, np.float32), np.zeros(2, np.float32))
-            shown = renderer.frame(Pose(0.4 * way * jaw, turn, *rest))
+            shown = astronaut_renderer.frame(Pose(0.4 * way * jaw, turn, *rest))
             file.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="rgb24")))
         file.mux(stream.encode())
     return path
 
 
 def test_moving_beats_standing_still(nodding: Path) -> None:
-    result = reenact(nodding)
-    assert result.psnr > result.still_psnr + 2
-    assert result.ssim > result.still_ssim + 0.03
+    result = dict(zip(MEASURES, reenact(nodding), strict=True))
+    for shown in (ON, OFF):
+        face = result["face PSNR, dB"]
+        assert face[shown] > face[STILL] + 2
+        assert result["face SSIM"][shown] > result["face SSIM"][STILL] + 0.03
+        error = result["expression error, % of the face"]
+        assert error[shown] < error[STILL] - 0.1
+        assert 0.85 < result["static skin SSIM"][shown] < 1
+    assert result["static skin SSIM"][STILL] > 0.99
 
 
-def test_the_command_prints_a_row_a_clip_and_the_mean(nodding: Path) -> None:
-    printed = CliRunner().invoke(reenactment, [str(nodding)]).output
-    assert printed.splitlines()[1].startswith("nodding")
-    assert "mean gain of 1 clips: +" in printed
+def test_the_command_prints_a_row_a_clip_and_the_means(nodding: Path) -> None:
+    lines = CliRunner().invoke(reenactment, [str(nodding)]).output.splitlines()
+    assert lines[2].startswith("nodding")
+    assert lines[3] == "mean of 1 clips, 95 % interval"
+    assert [line.split("  ")[0] for line in lines[5:]] == list(MEASURES)
+
+
+def test_the_interval_is_the_bootstrap_percentile() -> None:
+    values = np.random.default_rng(1).normal(3, 2, 12)
+    expected = scipy.stats.bootstrap(
+        (values,), np.mean, method="percentile", random_state=0
+    ).confidence_interval
+    assert interval(values) == pytest.approx((expected.low, expected.high), abs=0.05)
 
 
 def test_a_clip_without_a_face(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""The training of the touch-up: what it learns from, and that what it writes is what it trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from vasari.generate.touchup import MOUTH, RIGHT_EYE, change  # noqa: E402
+from vasari.models import train_touchup as training  # noqa: E402
+from vasari.models.touchup import TouchUpNetwork  # noqa: E402
+
+
+@pytest.fixture
+def stack() -> np.ndarray:
+    """Examples in which the truth is what is shown, a little darker."""
+    noise = np.random.default_rng(0).integers(0, 255, (40, 10, 10, 12), np.uint8)
+    scale = MOUTH.height // 10
+    stack = noise.repeat(scale, axis=2).repeat(scale, axis=3)
+    stack[:, 7:] = stack[:, :3] * 0.7
+    return stack
+
+
+def test_training_lowers_the_loss(
+    stack: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(training, "REPORTED", 4)
+    list(training.train(stack, MOUTH, 12, seed=0))
+    losses = [float(line.rsplit(" ", 1)[1]) for line in capsys.readouterr().out.splitlines()]
+    assert losses[-1] < losses[0]
+
+
+# OpenCV reads what the older exporter writes, of which PyTorch warns in several ways.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("region", "count"), [(MOUTH, 1), (RIGHT_EYE, 2)])
+def test_what_is_written_is_what_was_trained(
+    region: training.Region, count: int, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = training.Network(region)
+    torch.nn.init.normal_(network.last.weight, std=0.1)
+    training.write(network, region, tmp_path / "network.onnx")
+    looks = np.random.default_rng(0).random((count, 7, region.height, region.width), np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(looks)).numpy()
+    found = TouchUpNetwork((tmp_path / "network.onnx").read_bytes())(looks)
+    assert np.abs(expected).max() > 0.1
+    assert np.allclose(found, expected, atol=1e-4)
+
+
+def test_training_changes_patches_as_rendering_changes_frames() -> None:
+    size = (MOUTH.height, MOUTH.width)
+    smooth = cv2.GaussianBlur(np.random.default_rng(0).random((*size, 3), np.float32), (0, 0), 4)
+    frame = np.rint(255 * (smooth - smooth.min()) / np.ptp(smooth)).astype(np.uint8)
+    window = training._window(*size).numpy()
+    fields = np.array([3, -2, 0.1, 0, -0.1], np.float32)[:, None, None] * window
+    shown = torch.from_numpy(frame.transpose(2, 0, 1)[None] / np.float32(255))
+    expected = training.apply_fields(shown, torch.from_numpy(fields[None]))[0].numpy()
+    square = np.pad(frame, ((0, MOUTH.width - MOUTH.height), (0, 0), (0, 0)))
+    change(square, MOUTH, np.eye(2, 3, dtype=np.float32), fields)
+    made = square[: MOUTH.height].transpose(2, 0, 1)
+    # The one is cubic and rounds, the other is linear.
+    assert np.abs(made - 255 * expected.clip(0, 1))[:, 2:-2, 2:-2].max() < 4
+
+
+def test_the_truth_is_laid_on_what_is_shown() -> None:
+    noise = np.random.default_rng(0).random((MOUTH.height, MOUTH.width, 3))
+    shown = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
+    shown = shown.astype(np.uint8)
+    slip = np.array([[1, 0, 2], [0, 1, -1]], np.float32)
+    truth = cv2.warpAffine(shown, slip, shown.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+    laid = training.lay_on(truth, shown)
+    assert laid is not None
+    inner = np.s_[5:-5, 5:-5]
+    assert np.abs(laid[inner].astype(int) - shown[inner]).mean() < 4
+    assert np.abs(truth[inner].astype(int) - shown[inner]).mean() > 8
+
+
+def test_frame_portrait_and_truth_are_drawn_alike() -> None:
+    batch = torch.rand(6, 10, 40, 48, generator=torch.Generator().manual_seed(0))
+    batch[:, 3:6] = batch[:, 7:] = batch[:, :3]
+    drawn = training.augment(batch, torch.Generator().manual_seed(1))
+    assert torch.equal(drawn[:, :3], drawn[:, 3:6])
+    assert torch.equal(drawn[:, :3], drawn[:, 7:])
+    assert not torch.equal(drawn[:, :3], batch[:, :3])
+
+
+def test_few_clips_of_a_crowd_are_used(tmp_path: Path) -> None:
+    (tmp_path / "crowd").mkdir()
+    for number in range(100):
+        (tmp_path / "crowd" / f"{number:03}.mp4").touch()
+    for name in ("ada", "bob"):
+        (tmp_path / f"{name}.mp4").touch()
+    used = training.usable(tmp_path, ["bob"])
+    assert [path.stem for path in used] == ["ada", "000", "050"]
