@@ -50,6 +50,10 @@ COMMANDS = {
         "vasari.provenance.store_command:store",
         "Manifests kept for when a file has lost its own.",
     ),
+    "serve": Entry(
+        "vasari.provenance.serve_command:serve",
+        "Answer where clips come from: a page and an API.",
+    ),
     "eval": Entry(
         "vasari.eval.evaluate_command:evaluate", "Measure lips, rendering and watermark."
     ),
