@@ -7,20 +7,24 @@ map shows adds up to the score.
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from vasari.detect.crops import open_media
+from vasari.detect.crops import SAMPLE_STEP, open_media
+from vasari.detect.encoding import Encoding, encode
 from vasari.detect.scoring import Detection, FrameScore
 from vasari.errors import InputError, OutputError
+from vasari.generate.marking import to_i420
 
 ImageArray = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
 FULL_HEAT = 6.0  # log odds that are drawn in the strongest colour
 OPACITY = 0.55
+HEAT_CRF = 20  # of the video
 IMAGE_SUFFIXES, VIDEO_SUFFIXES = frozenset({".png"}), frozenset({".mp4"})
 
 
@@ -85,17 +89,18 @@ def _write_picture(detection: Detection, path: Path) -> None:
 
 
 def _write_video(detection: Detection, path: Path) -> None:
-    """One second of the video for each second of the clip, a picture for each sample."""
-    import av
-
+    """A picture for each sample, as long as the sample stands for."""
     scores = {frame.time: frame for frame in detection.frames}
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=2, options={"crf": "20"})
-        stream.pix_fmt = "yuv420p"
-        for time, frame in open_media(detection.path).samples():
-            shown = draw(frame, scores[time]) if time in scores else frame
-            even = shown[: len(shown) // 2 * 2, : shown.shape[1] // 2 * 2]
-            stream.height, stream.width = even.shape[:2]
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
+    pictures = (
+        to_i420(_even(draw(frame, scores[time]) if time in scores else frame))
+        for time, frame in open_media(detection.path).samples()
+    )
+    first = next(pictures)
+    size = Encoding(first.shape[1], first.shape[0] * 2 // 3, HEAT_CRF)
+    path.write_bytes(encode(chain([first], pictures), size, 1 / SAMPLE_STEP))
+
+
+def _even(frame: ImageArray) -> ImageArray:
+    """A frame without its last row or column, where their number is odd: 4:2:0 has none."""
+    height, width = frame.shape[:2]
+    return np.ascontiguousarray(frame[: height // 2 * 2, : width // 2 * 2])

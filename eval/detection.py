@@ -238,7 +238,7 @@ def _encoded(path: Path, crf: int, scale: float) -> bytes:
     first = next(frames, None)
     if first is None:
         raise InputError(f"{path} holds no frame")
-    height, width = (length // 2 * 2 for length in first.shape[:2])
+    height, width = (length // 2 * 2 for length in first.shape[:2])  # 4:2:0 has no odd ones
     even = (frame[:height, :width] for frame in chain([first], frames))
     planes = (to_i420(frame) for frame in islice(even, round(MAX_SECONDS * rate)))
     sides = [max(round(length * scale / 2) * 2, 2) for length in (width, height)]
