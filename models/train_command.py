@@ -12,6 +12,7 @@ from vasari.errors import VasariError
 TRAININGS = {
     "detector": "vasari.models.train_detector_command:detector",
     "motion": "vasari.models.train_motion:motion",
+    "touch-up": "vasari.models.train_touchup:touch_up",
 }
 
 

@@ -1,8 +1,7 @@
-"""Train the touch-up: ``python -m vasari.models.train_touchup CLIPS -o FOLDER``.
+"""The training of the touch-up: ``vasari train touch-up CLIPS -o FOLDER``.
 
 Frames of real clips are moved as the clips move; what the renderer then shows around mouth and
-eyes, beside what it should show, is what the networks learn from. Needs PyTorch and onnx (any
-recent, CPU is enough) and ``vasari[eval]``.
+eyes, beside what it should show, is what the networks learn from.
 """
 
 from __future__ import annotations
@@ -399,14 +398,14 @@ def write(network: Network, region: Region, file: Path) -> None:
     os.replace(draft, file)
 
 
-@click.command()
+@click.command("touch-up", no_args_is_help=True)
 @click.argument("clips", type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A folder.")
 @click.option("--held-out", multiple=True, help="Pattern of clip names to leave out.")
 @click.option("--steps", default=3000, show_default=True, help="Batches for each network.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps examples.")
-def main(
+def touch_up(
     *,
     clips: Path,
     output: Path,
@@ -415,7 +414,14 @@ def main(
     seed: int,
     cache: Path | None,
 ) -> None:
-    """Train on the clips of faces in the folder CLIPS and below."""
+    """Train the touch-up on the clips of faces in the folder CLIPS and below.
+
+    Writes touchup_mouth.onnx and touchup_eye.onnx into the output folder, every few minutes.
+
+    \b
+    Example:
+      vasari train touch-up clips -o weights --held-out 'ada_*'
+    """
     paths = usable(clips, held_out)
     if not paths:
         raise VasariError(f"no .mp4 to train on in {clips}")
@@ -427,7 +433,3 @@ def main(
         click.echo(f"{region.network}: {len(stack)} examples of {len(paths)} clips")
         for network in train(stack, region, steps, seed):
             write(network, region, output / f"touchup_{region.network}.onnx")
-
-
-if __name__ == "__main__":
-    main()
