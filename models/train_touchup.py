@@ -35,6 +35,8 @@ from vasari.generate.touchup import (
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
+PATCHES = {region.network: region for region in REGIONS}  # of each network, in size
+
 # Data.
 STARTS = (0, 40, 90, 140, 200)  # frames of a clip that serve as portraits
 LIMIT, EVERY = 120, 2  # frames that follow each, of which every so many is used
@@ -402,6 +404,7 @@ def write(network: Network, region: Region, file: Path) -> None:
 @click.argument("clips", type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A folder.")
 @click.option("--held-out", multiple=True, help="Pattern of clip names to leave out.")
+@click.option("--network", type=click.Choice(sorted(PATCHES)), help="Train only this one.")
 @click.option("--steps", default=3000, show_default=True, help="Batches for each network.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps examples.")
@@ -410,13 +413,14 @@ def touch_up(
     clips: Path,
     output: Path,
     held_out: tuple[str, ...],
+    network: str | None,
     steps: int,
     seed: int,
     cache: Path | None,
 ) -> None:
     """Train the touch-up on the clips of faces in the folder CLIPS and below.
 
-    Writes touchup_mouth.onnx and touchup_eye.onnx into the output folder, every few minutes.
+    Writes touchup_mouth.onnx and touchup_eye.onnx into the output folder, every few minutes anew.
 
     \b
     Example:
@@ -428,8 +432,7 @@ def touch_up(
     for folder in filter(None, (output, cache)):
         folder.mkdir(parents=True, exist_ok=True)
     stacks = examples(paths, cache)
-    for region in {region.network: region for region in REGIONS}.values():
-        stack = stacks[region.network]
-        click.echo(f"{region.network}: {len(stack)} examples of {len(paths)} clips")
-        for network in train(stack, region, steps, seed):
-            write(network, region, output / f"touchup_{region.network}.onnx")
+    for name in [network] if network else sorted(PATCHES):
+        click.echo(f"{name}: {len(stacks[name])} examples of {len(paths)} clips")
+        for trained in train(stacks[name], PATCHES[name], steps, seed):
+            write(trained, PATCHES[name], output / f"touchup_{name}.onnx")
