@@ -6,6 +6,7 @@ opening is therefore sought again in the picture; how far it closes is taken fro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from vasari.generate.blendshapes import LID_MEETING
 from vasari.generate.inpaint import fill
 from vasari.generate.patch import Window, affine_fit, outline, paint, soften, stroke
 from vasari.generate.portrait import Portrait
-from vasari.generate.raster import blend_layer, fetch_moved_disc
+from vasari.generate.raster import blend_ball, blend_layer
 from vasari.generate.topology import (
     LEFT_IRIS,
     LEFT_LOWER_LID,
@@ -120,10 +121,9 @@ def closing(rim: Float32Array, rest: Float32Array) -> Float32Array:
 
 def gaze_shift(eye: Eye, gaze: Float32Array) -> Float32Array:
     """By how much the iris moves, (2,) pixels of the portrait, for a gaze in degrees."""
-    yaw, pitch = np.radians(gaze)
-    shift = BALL_RADIUS * eye.scale * np.array([np.sin(yaw), -np.sin(pitch)], np.float32)
-    shift[0] = eye.reach * np.tanh(shift[0] / eye.reach)
-    return shift
+    yaw, pitch = (math.radians(angle) for angle in gaze)
+    across, up = BALL_RADIUS * eye.scale * math.sin(yaw), BALL_RADIUS * eye.scale * math.sin(pitch)
+    return np.array([eye.reach * math.tanh(across / eye.reach), -up], np.float32)
 
 
 def _opening(portrait: Portrait, rim: tuple[int, ...]) -> float:
@@ -278,28 +278,27 @@ def _paint_ball(
     shift: Float32Array,
 ) -> None:
     """Paint the ball where the lids leave it open, the iris moved by a shift."""
-    mask = outline(lids, window)
-    pixels = np.zeros((*mask.shape, 3), np.float32)
-    fetch_moved_disc(
-        eye.ball,
+    blend_ball(
+        frame,
         window.left,
         window.top,
+        outline(lids, window),
+        eye.ball,
         back,
         eye.iris,
         shift,
         IRIS_RIM * eye.radius,
         WHITE_STRETCH * eye.radius,
-        mask,
-        pixels,
+        _lid_shade(lids, opening, window),
     )
-    paint(frame, window, pixels * _lid_shade(lids, opening, window), mask)
 
 
 def _lid_shade(lids: Float32Array, opening: Float32Array, window: Window) -> Float32Array:
-    """The shade, (h, 1, 1) 0..1, of an upper lid that stands lower than in the portrait."""
-    top = float(lids[_UPPER, 1].mean())
-    height = max(float((opening[_LOWER] - opening[_UPPER])[:, 1].mean()), 1.0)
-    depth = np.clip((top - float(opening[_UPPER, 1].mean())) / height, 0, 1)
-    below = (np.arange(window.height, dtype=np.float32) + window.top - top) / height
-    shade = 1 - LID_SHADE * depth * np.exp(-np.maximum(below, 0) / 0.35)
-    return np.asarray(shade[:, None, None], np.float32)
+    """The light on each row, (h,) 0..1, below an upper lid that is lower than the portrait's."""
+    top, before = float(lids[_UPPER, 1].mean()), float(opening[_UPPER, 1].mean())
+    height = max(float(opening[_LOWER, 1].mean()) - before, 1.0)
+    depth = min(max((top - before) / height, 0.0), 1.0)
+    if not depth:
+        return np.ones(window.height, np.float32)
+    below = (np.arange(window.height, dtype=np.float32) + np.float32(window.top - top)) / height
+    return np.asarray(1 - LID_SHADE * depth * np.exp(-np.maximum(below, 0) / 0.35), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +30,10 @@ class Window:
     @classmethod
     def around(cls, points: Float32Array, margin: int, size: int) -> Window:
         """The window around points, (N, 2) pixels, cut at the frame's edges; it may be empty."""
-        low = np.clip(np.floor(points.min(axis=0)) - margin, 0, size).astype(int)
-        high = np.clip(np.ceil(points.max(axis=0)) + margin + 1, 0, size).astype(int)
-        return cls(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        left, top = max(math.floor(left) - margin, 0), max(math.floor(top) - margin, 0)
+        right, bottom = (min(math.ceil(end) + margin + 1, size) for end in (right, bottom))
+        return cls(left, top, right - left, bottom - top)
 
     @property
     def empty(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,10 +103,11 @@ def turn(rotation: Float32Array) -> Float32Array:
 
     Axes are the image's (x right, y down, z away); signs are those of ``Motion``.
     """
-    yaw, pitch, roll = np.radians(np.asarray(rotation, np.float64))
-    about_y = [[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]]
-    about_x = [[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]]
-    about_z = [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]
+    yaw, pitch, roll = (math.radians(angle) for angle in rotation)
+    (sy, cy), (sp, cp), (sr, cr) = ((math.sin(a), math.cos(a)) for a in (yaw, pitch, roll))
+    about_y = [[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]]
+    about_x = [[1, 0, 0], [0, cp, sp], [0, -sp, cp]]
+    about_z = [[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]
     return np.asarray(np.array(about_z) @ np.array(about_x) @ np.array(about_y), np.float32)
 
 

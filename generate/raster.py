@@ -23,9 +23,9 @@ def _narrow(slope, start, first, last):  # type: ignore[no-untyped-def]
 # Without fastmath: depth holds infinities, and the tests above need exact comparisons.
 @numba.njit(cache=True, nogil=True)
 def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
-    faces, targets, sources, map_x, map_y, depth
+    faces, targets, sources, map_x, map_y, depth, top_row=0
 ):
-    """Fill a map that says for each pixel of the frame where in the picture it comes from.
+    """Fill a map that says where in the picture each pixel of a band of the frame comes from.
 
     Args:
         faces: (K, 3) int32 triangles.
@@ -34,6 +34,7 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has 
         map_x: (H, W) float32, 0 where no triangle lies.
         map_y: (H, W) float32, the same.
         depth: (H, W) float32, scratch.
+        top_row: the frame's row at which the band begins.
 
     Returns:
         (H, 2) int32, the columns of each row between which all triangles lie, the second excluded.
@@ -45,13 +46,16 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has 
     spans = np.empty((height, 2), np.int32)
     spans[:, 0] = width
     spans[:, 1] = 0
+    above = np.float32(top_row)
     for k in range(len(faces)):
         a, b, c = faces[k]
-        ax, ay, bx, by = targets[a, 0], targets[a, 1], targets[b, 0], targets[b, 1]
-        cx, cy = targets[c, 0], targets[c, 1]
-        left, right = min(ax, bx, cx), max(ax, bx, cx)
+        ay, by, cy = targets[a, 1] - above, targets[b, 1] - above, targets[c, 1] - above
         top, bottom = min(ay, by, cy), max(ay, by, cy)
-        if right < 0 or bottom < 0 or left > width - 1 or top > height - 1:
+        if bottom < 0 or top > height - 1:
+            continue
+        ax, bx, cx = targets[a, 0], targets[b, 0], targets[c, 0]
+        left, right = min(ax, bx, cx), max(ax, bx, cx)
+        if right < 0 or left > width - 1:
             continue
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
         if abs(area) < 1e-6:
@@ -163,34 +167,38 @@ def _sample(picture, x, y, c):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def fetch_moved_disc(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
-    picture, left, top, back, centre, shift, solid, soft, mask, pixels
+def blend_ball(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
+    frame, left, top, mask, picture, back, centre, shift, solid, soft, shade
 ):
-    """Fetch a window of a picture in which a disc has moved over the ground that gives way.
+    """Blend an eyeball into a frame at (left, top): a picture in which one disc has moved.
 
     Args:
+        frame: (S, S, 3) uint8, changed.
+        left: the mask's first column in the frame.
+        top: the mask's first row.
+        mask: (h, w) float32, 0..1.
         picture: (H, W, 3) uint8.
-        left: the window's first column in the frame.
-        top: the window's first row.
         back: (2, 3) float32, the affine map from the frame to the picture.
         centre: (2,) float32, the disc's in the picture, pixels.
         shift: (2,) float32, by how much it moves there.
         solid: the radius that moves as a whole, pixels.
         soft: the width of the ring beyond, over which the motion fades.
-        mask: (h, w) float32; where it is 0, nothing is fetched.
-        pixels: (h, w, 3) float32, written.
+        shade: (h,) float32, the light on each row, 0..1.
     """
     for row in range(mask.shape[0]):
         for column in range(mask.shape[1]):
-            if mask[row, column] <= 0:
+            share = mask[row, column]
+            if share <= 0:
                 continue
             x = back[0, 0] * (left + column) + back[0, 1] * (top + row) + back[0, 2]
             y = back[1, 0] * (left + column) + back[1, 1] * (top + row) + back[1, 2]
             apart = np.hypot(x - centre[0] - shift[0], y - centre[1] - shift[1])
-            share = 1 - min(max((apart - solid) / soft, 0), 1)
-            x, y = np.float32(x - shift[0] * share), np.float32(y - shift[1] * share)
+            moves = 1 - min(max((apart - solid) / soft, 0), 1)
+            x, y = np.float32(x - shift[0] * moves), np.float32(y - shift[1] * moves)
             for c in range(3):
-                pixels[row, column, c] = _sample(picture, x, y, c)
+                below = np.float32(frame[top + row, left + column, c])
+                above = shade[row] * _sample(picture, x, y, c)
+                frame[top + row, left + column, c] = np.uint8(below + share * (above - below) + 0.5)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -256,3 +264,15 @@ def project(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no
             shown[i, c] = moved[c] * near + axis[c]
         shown[i, 2] = moved[2] + depth
     return shown
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def express(rest, shapes, weights):  # type: ignore[no-untyped-def]
+    """Points, (N, 3), moved by shapes, (S, N, 3), of given weights, (S,), all float32."""
+    points = rest.copy()
+    for s in range(len(weights)):
+        if weights[s] != 0:
+            for p in range(len(points)):
+                for c in range(3):
+                    points[p, c] += weights[s] * shapes[s, p, c]
+    return points

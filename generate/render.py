@@ -40,12 +40,13 @@ ImageArray = npt.NDArray[np.uint8]
 # The picture is kept at twice the frame's density, so that moving it by parts of a pixel does not
 # blur it.
 DETAIL = 2
-BAND = 32  # rows that are looked up at once: few enough to follow the outline of the person
+BAND = 128  # rows drawn at once: few enough for the cache and to follow the outline
 CROWN = 0.06  # of the frame: how far the person goes on above it, fading
 
 NARROW_SHADE = 0.6  # of the light into the mouth, kept out by lips drawn together ...
 NARROWEST = 0.35  # ... by this share of their width at rest
 
+_UPPER_LIP, _LOWER_LIP = np.array(UPPER_LIP_INNER), np.array(LOWER_LIP_INNER)
 _JAW_OPEN, _TONGUE_OUT = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["tongueOut"]
 
 
@@ -82,8 +83,8 @@ class Renderer:
         self._texture = _texture(portrait)
         self._sources = _places_in_texture(self._sheet.points[:, :2], portrait.size)
         size = portrait.size
-        self._map_x, self._map_y, self._depth = np.empty((3, size, size), np.float32)
-        self._layer = np.empty((size, size, 4), np.uint8)
+        self._map_x, self._map_y, self._depth = np.empty((3, BAND, size), np.float32)
+        self._layer = np.empty((BAND, size, 4), np.uint8)
         self._frame = np.empty((size, size, 3), np.uint8)
 
     def frames(self, blocks: Iterable[Motion]) -> Iterator[ImageArray]:
@@ -142,13 +143,13 @@ class Renderer:
 
     def _express(self, expression: Float32Array) -> Float32Array:
         """The face in its own frame, (478, 3) cm, lips never passing through each other."""
-        active = np.flatnonzero(expression)
-        face = self._rest + np.einsum("s,spc->pc", expression[active], self._shapes[active])
-        upper, lower = list(UPPER_LIP_INNER), list(LOWER_LIP_INNER)
-        crossed = face[lower, 1] < face[upper, 1]
-        middle = (face[lower] + face[upper])[crossed] / 2
-        for row in (upper, lower):
-            face[np.array(row)[crossed]] = middle
+        from vasari.generate.raster import express
+
+        face = express(self._rest, self._shapes, np.asarray(expression, np.float32))
+        crossed = face[_LOWER_LIP, 1] < face[_UPPER_LIP, 1]
+        if crossed.any():
+            upper, lower = _UPPER_LIP[crossed], _LOWER_LIP[crossed]
+            face[upper] = face[lower] = (face[lower] + face[upper]) / 2
         return np.asarray(face, np.float32)
 
     def _mouth_light(self, face: Float32Array) -> float:
@@ -174,23 +175,29 @@ class Renderer:
 
         from vasari.generate.raster import composite, rasterise
 
-        spans = rasterise(
-            self._sheet.faces, points, self._sources, self._map_x, self._map_y, self._depth
-        )
-        bands = spans.reshape(-1, BAND, 2)
-        starts, stops = bands[..., 0].min(axis=1).tolist(), bands[..., 1].max(axis=1).tolist()
-        for band, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        background = self._portrait.layers.background
+        for top in range(0, len(self._frame), BAND):
+            spans = rasterise(
+                self._sheet.faces,
+                points,
+                self._sources,
+                self._map_x,
+                self._map_y,
+                self._depth,
+                top,
+            )
+            start, stop = int(spans[:, 0].min()), int(spans[:, 1].max())
             if start < stop:
-                area = np.s_[band * BAND : (band + 1) * BAND, start:stop]
                 cv2.remap(
                     self._texture,
-                    self._map_x[area],
-                    self._map_y[area],
+                    self._map_x[:, start:stop],
+                    self._map_y[:, start:stop],
                     cv2.INTER_LINEAR,
-                    dst=self._layer[area],
+                    dst=self._layer[:, start:stop],
                     borderMode=cv2.BORDER_REPLICATE,
                 )
-        composite(self._layer, spans, self._portrait.layers.background, self._frame)
+            rows = slice(top, top + BAND)
+            composite(self._layer, spans, background[rows], self._frame[rows])
 
 
 def _texture(portrait: Portrait) -> ImageArray:

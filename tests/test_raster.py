@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from vasari.generate.raster import blend, blend_layer, composite, fetch_moved_disc, rasterise
+from vasari.generate.raster import (
+    blend,
+    blend_ball,
+    blend_layer,
+    composite,
+    express,
+    rasterise,
+)
 
 SIZE = 48
 
@@ -109,10 +116,20 @@ def test_only_the_disc_moves_with_its_shift() -> None:
     picture = np.ascontiguousarray(np.repeat(columns[..., None], 3, axis=2))
     back = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
     centre, shift = np.array([30, 30], np.float32), np.array([4, 0], np.float32)
-    pixels = np.zeros((60, 60, 3), np.float32)
-    fetch_moved_disc(
-        picture, 0, 0, back, centre, shift, 5.0, 10.0, np.ones((60, 60), np.float32), pixels
-    )
-    assert pixels[30, 34, 0] == 30
-    assert pixels[30, 5, 0] == 5
-    assert (np.diff(pixels[30, :, 0]) > 0).all()
+    frame = np.zeros((60, 60, 3), np.uint8)
+    mask, shade = np.ones((60, 60), np.float32), np.ones(60, np.float32)
+    shade[50:] = 0.5
+    blend_ball(frame, 0, 0, mask, picture, back, centre, shift, 5.0, 10.0, shade)
+    assert frame[30, 34, 0] == 30
+    assert frame[30, 5, 0] == 5
+    assert frame[55, 40, 0] == 20
+    assert (np.diff(frame[30, :, 0].astype(int)) >= 0).all()
+
+
+def test_express_adds_weighted_shapes() -> None:
+    rng = np.random.default_rng(3)
+    rest, shapes = rng.normal(size=(20, 3)), rng.normal(size=(4, 20, 3))
+    weights = np.array([0.5, 0, -1, 2])
+    expected = rest + np.einsum("s,spc->pc", weights, shapes)
+    found = express(*(array.astype(np.float32) for array in (rest, shapes, weights)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
