@@ -14,6 +14,7 @@ from vasari.errors import InputError, OutputError, VasariError
 
 if TYPE_CHECKING:
     from vasari.generate.live_registry import LiveSettings
+    from vasari.generate.live_session import Speaker
 
 INSTALL_HINT = 'vasari live needs its extra: pip install "vasari[live]"'
 TOKEN_BYTES = 18
@@ -39,6 +40,31 @@ SWITCH_SECONDS = 0.0005  # ten times as often as usual
     type=click.Path(path_type=Path),
     help="Folder for recordings; one in your data folder if none is given.",
 )
+@click.option(
+    "--captions",
+    is_flag=True,
+    help="Caption sound too, as a recogniser hears it (vasari[captions]); texts always have them.",
+)
+@click.option(
+    "--speech-url",
+    metavar="URL",
+    help="A service with OpenAI's interface that speaks texts instead of espeak-ng, as "
+    "http://127.0.0.1:8880/v1/audio/speech. Its key is read from VASARI_SPEECH_KEY.",
+)
+@click.option("--speech-model", metavar="NAME", help="The model of that service [default: tts-1].")
+@click.option("--speech-voice", metavar="NAME", help="The voice of that service [default: alloy].")
+@click.option(
+    "--credential",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="CHAIN KEY",
+    help="PEM files to sign with, as for `vasari generate`.",
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    help="Manifest store as a database URL; your own if none is given.",
+)
 def live(
     *,
     portrait: Path | None,
@@ -47,6 +73,12 @@ def live(
     size: str,
     fps: float,
     recordings: Path | None,
+    captions: bool,
+    speech_url: str | None,
+    speech_model: str | None,
+    speech_voice: str | None,
+    credential: tuple[Path, Path] | None,
+    store: str | None,
 ) -> None:
     """Show an avatar in the browser that answers in real time.
 
@@ -58,6 +90,7 @@ def live(
     \b
     Examples:
       vasari live --portrait ada.jpg
+      vasari live --portrait ada.jpg --speech-url http://127.0.0.1:8880/v1/audio/speech
       vasari live --host 0.0.0.0 --port 8000
     """
     try:
@@ -71,7 +104,16 @@ def live(
     from vasari.generate.live_service import MAX_MESSAGE, create_service
 
     token = "" if is_loopback(host) else secrets.token_urlsafe(TOKEN_BYTES)
-    settings = _settings(portrait, int(size), fps, recordings)
+    settings = _settings(
+        portrait,
+        int(size),
+        fps,
+        recordings,
+        captions=captions,
+        speaker=_speaker(speech_url, speech_model, speech_voice),
+        credential=credential,
+        store=store,
+    )
     service = create_service(settings, host=host, token=token)
     _announce(settings, host, port, token)
     uvicorn.run(
@@ -97,26 +139,61 @@ def _one_thread_each() -> None:
 
 
 def _settings(
-    portrait: Path | None, size: int, fps: float, recordings: Path | None
+    portrait: Path | None,
+    size: int,
+    fps: float,
+    recordings: Path | None,
+    *,
+    captions: bool,
+    speaker: Speaker,
+    credential: tuple[Path, Path] | None,
+    store: str | None,
 ) -> LiveSettings:
     """The options as the service takes them."""
+    from vasari.generate.command import own_credential
     from vasari.generate.live_registry import LiveSettings
     from vasari.generate.pipeline import MAX_FPS, MIN_FPS
     from vasari.generate.portrait import Portrait
+    from vasari.generate.recogniser import installed
+    from vasari.generate.recognition import INSTALL_HINT as RECOGNISER_HINT
     from vasari.provenance.credentials import Credential
     from vasari.provenance.folders import store_path
     from vasari.provenance.store import ManifestStore
 
     if not MIN_FPS <= fps <= MAX_FPS:
         raise InputError(f"fps is {fps:g}; give {MIN_FPS:g} to {MAX_FPS:g} frames per second")
+    if captions and not installed():
+        raise InputError(RECOGNISER_HINT)
     return LiveSettings(
-        credential=Credential.default(),
-        store=ManifestStore.default(),
+        credential=own_credential(credential) or Credential.default(),
+        store=ManifestStore.open(store) if store else ManifestStore.default(),
         recordings=_made(recordings or store_path().parent / "recordings"),
         portrait=Portrait.open(portrait, size=size) if portrait else None,
         size=size,
         fps=fps,
+        speaker=speaker,
+        captions=captions,
     )
+
+
+def _speaker(url: str | None, model: str | None, voice: str | None) -> Speaker:
+    """Who speaks texts."""
+    from vasari.generate.speech_endpoint import (
+        DEFAULT_ENDPOINT_VOICE,
+        DEFAULT_MODEL,
+        KEY_VARIABLE,
+        SpeechEndpoint,
+    )
+    from vasari.generate.synthesis import speak
+
+    if url is not None:
+        key = os.environ.get(KEY_VARIABLE, "")
+        return SpeechEndpoint(
+            url, key, model or DEFAULT_MODEL, voice or DEFAULT_ENDPOINT_VOICE
+        ).speak
+    if model is not None or voice is not None:
+        raise InputError("--speech-model and --speech-voice belong to --speech-url")
+    return speak
 
 
 def _made(folder: Path) -> Path:

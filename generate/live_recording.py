@@ -2,7 +2,7 @@
 
 While a recording runs, its folder holds ``.NAME.part/`` with an MPEG transport stream, which needs
 no end to be read, and with what its manifest will say. If the service is killed, the next one
-finds it, and signs what was recorded until then.
+finds it, and signs what was recorded until then. What was said is put beside it as ``NAME.vtt``.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ import av.error
 import numpy as np
 
 from vasari.errors import OutputError, VasariError
+from vasari.generate.captions import write_webvtt
+from vasari.generate.live_captions import Transcript, read_transcript
 from vasari.generate.live_encoder import CLOCK, VideoPacket
-from vasari.generate.live_sound import RATE, Int16Array
+from vasari.generate.live_sound import RATE, Caption, Int16Array
 
 if TYPE_CHECKING:
     from vasari.provenance.credentials import Credential
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
     from vasari.provenance.store import ManifestStore
 
 SUFFIX = ".part"
-STREAM, NOTES, PORTRAIT, VIDEO, SIGNED = (
-    "stream.ts", "notes.json", "portrait.png", "video.mp4", "signed.mp4"
+STREAM, NOTES, PORTRAIT, VIDEO, SIGNED, CAPTIONS = (
+    "stream.ts", "notes.json", "portrait.png", "video.mp4", "signed.mp4", "captions.jsonl"
 )  # fmt: skip
 AAC_BIT_RATE = 144_000  # bit/s, transparent for speech
 STREAM_OPTIONS = {"flush_packets": "1"}  # what was muxed is in the file if the service is killed
@@ -82,6 +84,7 @@ class Recorder:
         self._video = self._file.add_mux_stream("h264", width=size, height=size)
         self._audio = self._file.add_stream("aac", rate=RATE, layout="mono")
         self._audio.bit_rate = AAC_BIT_RATE
+        self._transcript = Transcript(self._part / CAPTIONS)
         self._origin: int | None = None  # ticks of the first key frame
         self._position = 0  # samples of sound written
         self._waiting: list[tuple[int, Int16Array]] = []  # sound before the first key frame
@@ -97,6 +100,7 @@ class Recorder:
             if not packet.key:
                 return
             self._origin = packet.ticks
+            self._transcript.begin(packet.seconds)
             for start, samples in self._waiting:
                 self._write_sound(start, samples)
             self._waiting.clear()
@@ -113,6 +117,14 @@ class Recorder:
             self._waiting.append((start, samples))
         else:
             self._write_sound(start, samples)
+
+    def on_caption(self, seconds: float, caption: Caption) -> None:
+        """Keep what begins to be said at a time of the session."""
+        self._transcript.add(seconds, caption)
+
+    def on_cut(self, seconds: float) -> None:
+        """Keep that what was being said ended at a time of the session."""
+        self._transcript.cut(seconds)
 
     def _write_sound(self, start: int, samples: Int16Array) -> None:
         """Append sound; before the picture it is left out, and a gap is silence."""
@@ -179,6 +191,8 @@ def _finalise(part: Path, credential: Credential, store: ManifestStore) -> Path:
             controls=notes.controls,
         )
         store.add(sign(part / VIDEO, part / SIGNED, record, credential))
+        if shown := read_transcript(part / CAPTIONS):
+            write_webvtt(shown, output.with_suffix(".vtt"))
         os.replace(part / SIGNED, output)
         shutil.rmtree(part, ignore_errors=True)
     return output

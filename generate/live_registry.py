@@ -13,8 +13,9 @@ from pathlib import Path
 from vasari.errors import InputError, VasariError
 from vasari.generate.controls import Controls
 from vasari.generate.live_recording import recover
-from vasari.generate.live_session import LiveSession
+from vasari.generate.live_session import LiveSession, Speaker
 from vasari.generate.portrait import Portrait
+from vasari.generate.synthesis import speak
 from vasari.provenance.credentials import Credential
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.worker import isolated
@@ -48,6 +49,8 @@ class LiveSettings:
     size: int = REFERENCE_SIZE  # side of the frames, pixels
     fps: float = REFERENCE_FPS  # frames per second
     controls: Controls = field(default_factory=Controls)  # at the beginning of a session
+    speaker: Speaker = speak  # speaks texts
+    captions: bool = False  # whether sound gets captions too, from a recogniser
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
 
     @property
@@ -157,6 +160,8 @@ class Registry:
             credential=settings.credential,
             store=settings.store,
             recordings=settings.recordings,
+            speaker=settings.speaker,
+            captions=settings.captions,
         )
         self._sessions[session.name] = session
         session.start()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import tempfile
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from importlib import resources
@@ -83,9 +84,11 @@ def _application(settings: LiveSettings, *, loopback: bool) -> FastAPI:
     app.delete("/api/sessions/{name}", status_code=204)(_end)
     app.websocket("/api/sessions/{name}/live")(_live)
     app.websocket("/api/sessions/{name}/speech")(_speech)
+    app.get("/api/sessions/{name}/report")(_session_report)
     app.post("/api/sessions/{name}/whep", status_code=201)(_watch)
     app.delete("/api/sessions/{name}/whep/{viewer}")(_unwatch)
     app.get("/api/recordings/{name}")(_download)
+    app.get("/api/recordings/{name}/captions")(_captions)
     app.get("/api/recordings/{name}/report")(_report)
     return app
 
@@ -203,6 +206,7 @@ def _description(session: LiveSession) -> dict[str, Any]:
         "seconds": session.now,
         "framesShown": stage.frames_shown,
         "framesLost": stage.frames_lost,
+        "bitRate": stage.bit_rate,
         "codec": codec_name(stage.opening),
     }
 
@@ -318,22 +322,44 @@ async def _download(request: Request, name: str) -> Response:
     return FileResponse(_recording(request, name), media_type="video/mp4", filename=name)
 
 
+async def _captions(request: Request, name: str) -> Response:
+    """What is said in a recording, as WebVTT."""
+    path = _recording(request, name).with_suffix(".vtt")
+    if not path.is_file():
+        raise UnknownSessionError("this recording has no captions")
+    return FileResponse(path, media_type="text/vtt", filename=path.name)
+
+
+async def _session_report(request: Request, name: str) -> Response:
+    """What the statement of a session proves, which was signed when it began, as a page."""
+    registry = _registry(request)
+    session = await asyncio.to_thread(registry.get, name)
+    return await asyncio.to_thread(_statement_report, session, registry)
+
+
+def _statement_report(session: LiveSession, registry: Registry) -> Response:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"live session {session.watermark}.jpg")
+        path.write_bytes(session.statement)
+        return _verified(path, registry)
+
+
 async def _report(request: Request, name: str) -> Response:
     """What the provenance of a recording proves, as a page."""
-    path = _recording(request, name)
-    html = await asyncio.to_thread(_verified, path, _registry(request))
-    headers = {"content-security-policy": _REPORT_POLICY}
-    return Response(html, media_type="text/html; charset=utf-8", headers=headers)
+    return await asyncio.to_thread(_verified, _recording(request, name), _registry(request))
 
 
-def _verified(path: Path, registry: Registry) -> str:
+def _verified(path: Path, registry: Registry) -> Response:
+    """The report of a file, without the folder that it is in."""
     from vasari.provenance.report import render_report
     from vasari.provenance.trust import trusted_roots
     from vasari.provenance.verdict import verify
 
     store = registry.settings.store
     verdict = verify(path, trust_anchors=trusted_roots(), store=store)
-    return render_report(verdict, store).replace(str(path), path.name)
+    html = render_report(verdict, store).replace(str(path), path.name)
+    headers = {"content-security-policy": _REPORT_POLICY}
+    return Response(html, media_type="text/html; charset=utf-8", headers=headers)
 
 
 def _recording(request: Request, name: str) -> Path:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vasari.errors import InputError, SpeechError, VasariError
 from vasari.generate.controls import Controls
+from vasari.generate.live_captions import Ear
 from vasari.generate.live_congestion import LADDER
 from vasari.generate.live_encoder import VideoPacket
 from vasari.generate.live_recording import Notes, Recorder
@@ -26,6 +27,7 @@ from vasari.generate.live_sound import Caption, Int16Array, Voice, samples_of
 from vasari.generate.live_stage import Stage
 from vasari.generate.pipeline import as_jpeg, as_png, control_parameters
 from vasari.generate.portrait import Portrait
+from vasari.generate.speech import Speech, Word
 from vasari.generate.synthesis import DEFAULT_VOICE, languages, speak, voices
 from vasari.watermark.payload import ALGORITHM, format_identifier, new_identifier
 
@@ -37,6 +39,13 @@ MAX_VIEWERS = 16  # of one avatar: each costs a copy of the stream
 MAX_TEXT = 2_000  # characters at once; an assistant sends sentences
 
 _SENTENCE_END = re.compile(r"(?<=[.!?;:…])\s+|(?<=[。！？])")  # noqa: RUF001
+
+
+class Speaker(Protocol):
+    """What speaks texts: `vasari.generate.synthesis.speak`, or a `SpeechEndpoint`'s."""
+
+    def __call__(self, text: str, *, language: str, voice: str) -> Speech:
+        """The text as sound; raises SpeechError where that cannot be."""
 
 
 class Viewer(Protocol):
@@ -68,6 +77,8 @@ class LiveSession:
         credential: Credential,
         store: ManifestStore,
         recordings: Path,
+        speaker: Speaker = speak,
+        captions: bool = False,
     ) -> None:
         """Prepare the avatar and sign its manifest.
 
@@ -78,8 +89,11 @@ class LiveSession:
             credential: who signs.
             store: keeps the manifests.
             recordings: the folder for recordings.
+            speaker: speaks texts.
+            captions: whether sound gets captions too, from a recogniser.
 
         Raises:
+            SpeechError: no recogniser is installed, and captions of sound are wanted.
             OutputError: the store cannot be written.
             ProvenanceError: the manifest cannot be signed.
         """
@@ -93,8 +107,11 @@ class LiveSession:
         self._credential, self._store, self._recordings = credential, store, recordings
         self._portrait = as_png(portrait.image)
         self._notes = Notes(self._identifier, control_parameters(controls))
+        self._speaker = speaker
+        self._ear = Ear(self._on_words) if captions else None
         self._voice = Voice()
         self._turn = 0
+        self._typed = False  # whether this turn's words are known
         self._viewers: dict[Viewer, bool] = {}  # whether they have had a key frame
         self._speakers = 0
         self._recorder: Recorder | None = None
@@ -108,7 +125,7 @@ class LiveSession:
             voice=self._voice,
             audience=self,
         )
-        self._declare(as_jpeg(self._stage.first.rgb()))
+        self.statement = self._declare(as_jpeg(self._stage.first.rgb()))  # a signed JPEG
 
     @property
     def watermark(self) -> str:
@@ -138,12 +155,15 @@ class LiveSession:
     def start(self) -> None:
         """Begin to move."""
         self._stage.start()
-        self._talk.submit(_learn_to_speak)
+        if self._speaker is speak:
+            self._talk.submit(_learn_to_speak)
 
     def close(self, reason: str) -> None:
         """End, tell the viewers why, and finish the recording."""
         self._talk.shutdown(wait=False, cancel_futures=True)
         self._stage.stop()
+        if self._ear is not None:
+            self._ear.stop()
         self.stop_recording()
         self._announce({"type": "closed", "reason": reason})
 
@@ -153,9 +173,11 @@ class LiveSession:
         """Cut what is being said for something new; gives the turn to pass to `say`."""
         with self._lock:
             self._turn += 1
+            self._typed = False
             self._voice.cut()
-            turn = self._turn
-        self._announce({"type": "cut", "time": self.now})
+            turn, now = self._turn, self.now
+        self._record(lambda recorder: recorder.on_cut(now))
+        self._announce({"type": "cut", "time": now})
         return turn
 
     def say(self, turn: int, samples: Int16Array, caption: Caption | None = None) -> None:
@@ -166,6 +188,7 @@ class LiveSession:
         """
         with self._lock:
             if turn == self._turn:
+                self._typed = caption is not None
                 self._voice.say(samples, caption)
 
     def say_text(
@@ -192,7 +215,7 @@ class LiveSession:
         if turn != self._turn:
             return
         try:
-            speech = speak(sentence, language=language, voice=voice)
+            speech = self._speaker(sentence, language=language, voice=voice)
             self.say(turn, samples_of(speech), Caption(sentence, speech.words))
         except VasariError as error:
             self._announce({"type": "error", "message": str(error)})
@@ -262,13 +285,23 @@ class LiveSession:
     def on_sound(self, seconds: float, samples: Int16Array) -> None:
         """Pass sound on."""
         self._record(lambda recorder: recorder.on_sound(seconds, samples))
+        if self._ear is not None and not self._typed:
+            self._ear.hear(seconds, samples)
         for viewer in self._viewers:
             viewer.offer_sound(seconds, samples)
 
     def on_caption(self, seconds: float, caption: Caption) -> None:
         """Tell what is being said."""
+        self._record(lambda recorder: recorder.on_caption(seconds, caption))
         words = [[word.text, seconds + word.start, seconds + word.end] for word in caption.words]
         self._announce({"type": "caption", "time": seconds, "text": caption.text, "words": words})
+
+    def _on_words(self, words: tuple[Word, ...]) -> None:
+        """Tell what was heard, which is over by now."""
+        text = " ".join(word.text for word in words)
+        self._record(lambda recorder: recorder.on_caption(0.0, Caption(text, words)))
+        told = [[word.text, word.start, word.end] for word in words]
+        self._announce({"type": "heard", "time": words[0].start, "text": text, "words": told})
 
     def on_failure(self) -> None:
         """Tell that the avatar is gone."""
@@ -308,7 +341,10 @@ class LiveSession:
         except VasariError:
             self._announce({"type": "unrecorded", "message": "the recording could not be kept"})
             return
-        self._announce({"type": "recorded", "name": path.name, "note": recorder.error})
+        captions = path.with_suffix(".vtt").is_file()
+        self._announce(
+            {"type": "recorded", "name": path.name, "note": recorder.error, "captions": captions}
+        )
 
     def _record(self, keep: Callable[[Recorder], None]) -> None:
         """Give something to the recording, if there is one, and end it when it is full."""
@@ -320,8 +356,8 @@ class LiveSession:
         if full:
             threading.Thread(target=self.stop_recording, daemon=True).start()
 
-    def _declare(self, jpeg: bytes) -> None:
-        """Sign the session's manifest, bound to its first frame, and keep it."""
+    def _declare(self, jpeg: bytes) -> bytes:
+        """Sign the session's manifest, bound to its first frame, and keep it; gives both."""
         from vasari.provenance.manifest import Ingredient, ManifestRecord, SoftBinding, sign
 
         record = ManifestRecord(
@@ -335,7 +371,9 @@ class LiveSession:
         with tempfile.TemporaryDirectory() as name:
             first = Path(name, "first.jpg")
             first.write_bytes(jpeg)
-            self._store.add(sign(first, Path(name, "signed.jpg"), record, self._credential))
+            signed = Path(name, "signed.jpg")
+            self._store.add(sign(first, signed, record, self._credential))
+            return signed.read_bytes()
 
 
 def _learn_to_speak() -> None:
