@@ -29,8 +29,9 @@ def fill(picture: ImageArray, hole: npt.NDArray[np.bool_]) -> ImageArray:
         above = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
         known = np.minimum(weight, 1)[..., None]
         own = colour / np.maximum(weight, 1e-6)[..., None]
-        filled = known * own + (1 - known) * above
+        own, unknown = known * own, 1 - known
+        filled = own + unknown * above
         # A few sweeps toward the membrane (Laplace), which meets the picture without a step.
         for _ in range(MEMBRANE_SWEEPS):
-            filled = known * own + (1 - known) * cv2.blur(filled, (3, 3))
+            filled = own + unknown * cv2.blur(filled, (3, 3))
     return np.asarray(np.clip(np.rint(filled), 0, 255), np.uint8)
