@@ -97,7 +97,7 @@ def encoding_time(frames: list[MarkedFrame], speech: Speech, path: Path) -> floa
 
 
 def print_tables(results: list[Result], alone: dict[str, float]) -> None:
-    """Print the median round: what each stage takes in the chain, and some of them by themselves."""
+    """Print the median round: what each stage takes in the chain, and some by themselves."""
     count, duration = results[0].frames, results[0].duration
     total = 1000 / statistics.median(result.frames_per_second for result in results)
     print(
