@@ -55,7 +55,7 @@ def in_frames(monkeypatch):
     return carries
 
 
-def sign_with(definition: dict, source: Path, target: Path, mime: str, remote: str = "") -> None:
+def sign_with(definition: dict, source: Path, target: Path, mime: str, remote: str = "") -> bytes:
     """Sign as another program would, with the C2PA library alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     info = c2pa.C2paSignerInfo(b"es256", issue(key), pem_of(key), None)
@@ -69,7 +69,7 @@ def sign_with(definition: dict, source: Path, target: Path, mime: str, remote: s
         if remote:
             builder.set_remote_url(remote)
             builder.set_no_embed()
-        builder.sign(signer, mime, original, output)
+        return builder.sign(signer, mime, original, output)
 
 
 CAPTURE = {
