@@ -14,6 +14,7 @@ import click
 from vasari.errors import ControlsError, InputError
 
 if TYPE_CHECKING:
+    from vasari.generate.captions import Cue
     from vasari.generate.pipeline import Result
     from vasari.generate.speech import Speech
     from vasari.provenance.credentials import Credential
@@ -106,6 +107,12 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
     type=click.Choice(["on", "off"]),
     help="Whether small networks repair mouth and eyes; off leaves pure geometry.",
 )
+@click.option(
+    "--captions",
+    type=click.Choice(["burn", "vtt", "both"]),
+    help="Captions in the picture, beside the output as .vtt, or both. Those of --speech need a "
+    "recogniser: vasari[captions].",
+)
 @click.option("--voice", help="Voice that speaks the text, the language's own if none is given.")
 @click.option("--language", help="Language of the text, as en (the default), de or fr.")
 @click.option(
@@ -142,6 +149,7 @@ def generate(
     motion: Path | None,
     seed: int,
     touch_up: str,
+    captions: str | None,
     voice: str | None,
     language: str | None,
     credential: tuple[Path, Path] | None,
@@ -167,6 +175,7 @@ def generate(
     reads what it carries. Exit codes: 0 made, 1 could not be written or signed, 2 unusable
     input or option.
     """
+    from vasari.generate.captions import write_webvtt
     from vasari.generate.controls import Controls
     from vasari.generate.keyframes import read_keyframes
     from vasari.generate.pipeline import generate as make
@@ -184,10 +193,12 @@ def generate(
     )
     if motion is not None and controls != Controls():
         raise InputError("--motion shows a motion as it is; leave out the options that shape one")
+    spoken = _voice(speech, text, language, voice)
+    shown = _cues(spoken, text) if captions else ()
     with _store(store) as kept, reporting() as progress:
         result = make(
             portrait,
-            _voice(speech, text, language, voice),
+            spoken,
             output,
             controls=controls,
             motion=motion,
@@ -195,10 +206,13 @@ def generate(
             fps=fps,
             face=face,
             touch_up=touch_up == "on",
+            captions=shown if captions in ("burn", "both") else (),
             credential=own_credential(credential),
             store=kept,
             progress=progress,
         )
+    if captions in ("vtt", "both"):
+        write_webvtt(shown, output.with_suffix(".vtt"))
     _report(result, as_json)
 
 
@@ -215,6 +229,17 @@ def _voice(
     from vasari.generate.synthesis import DEFAULT_VOICE, speak
 
     return speak(str(text), language=language or "en", voice=voice or DEFAULT_VOICE)
+
+
+def _cues(spoken: Speech | Path, text: str | None) -> tuple[Cue, ...]:
+    """The captions of a text, or of what a recogniser hears in a file."""
+    from vasari.generate.captions import cues
+    from vasari.generate.recognition import recognise
+    from vasari.generate.speech import Speech
+
+    if isinstance(spoken, Speech):
+        return cues(spoken.words, text=text)
+    return cues(recognise(Speech.open(spoken)))
 
 
 def own_credential(files: tuple[Path, Path] | None) -> Credential | None:

@@ -12,7 +12,7 @@ import io
 import mimetypes
 import time
 import wave
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ from vasari.generate.speech import Speech
 from vasari.generate.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
+    from vasari.generate.captions import Cue
     from vasari.generate.marking import MarkedFrame
     from vasari.provenance.credentials import Credential
     from vasari.provenance.manifest import Ingredient, Parameter
@@ -76,6 +77,7 @@ def generate(
     fps: float = DEFAULT_FPS,
     face: int = 1,
     touch_up: bool = True,
+    captions: Sequence[Cue] = (),
     credential: Credential | None = None,
     store: ManifestStore | None = None,
     progress: Progress | None = None,
@@ -93,6 +95,7 @@ def generate(
         fps: frames per second, 24 to 60.
         face: which face of the picture, 1 for the largest, where the portrait is a file.
         touch_up: whether small networks repair mouth and eyes; without them all is geometry.
+        captions: painted into the frames, in order of time.
         credential: who signs; by default this machine's own, which is on no trust list.
         store: keeps a copy of the manifest, by which the watermark leads back to it when the
             file has lost its own; by default this user's.
@@ -122,6 +125,7 @@ def generate(
             face=face,
             touch_up=touch_up,
         )
+        clip.captions = tuple(captions)
         thumbnail = clip.write(draft.video, progress)
         manifest = clip.sign(draft, thumbnail, credential)
         # Before the output appears: its watermark must not lead nowhere.
@@ -193,6 +197,7 @@ class _Clip:
     touch_up: bool
     ingredients: tuple[Ingredient, ...]
     watch: Stopwatch
+    captions: tuple[Cue, ...] = ()
     identifier: int = field(default_factory=_new_identifier)
     count: int = 0  # frames written
 
@@ -240,6 +245,7 @@ class _Clip:
 
         They are rendered in another thread while earlier ones are marked and encoded.
         """
+        from vasari.generate.captions import CaptionPainter
         from vasari.generate.marking import Marker
         from vasari.generate.render import Renderer
         from vasari.generate.touchup import TouchUp
@@ -249,10 +255,13 @@ class _Clip:
             renderer = Renderer(self.portrait, retoucher)
         with self.watch.stage("watermark"):
             marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
+        painter = CaptionPainter(self.captions)
         moved = renderer.frames(self.watch.each("motion", self.motions()))
         pictures = (picture.copy() for picture in self.watch.each("render", moved))
         with _one_thread_each():
-            for picture in self.watch.each(WAITING, prefetch(pictures, RENDERED_AHEAD)):
+            waited = self.watch.each(WAITING, prefetch(pictures, RENDERED_AHEAD))
+            for number, picture in enumerate(waited):
+                painter.paint(picture, number / self.fps)
                 with self.watch.stage("watermark"):
                     marked = marker.mark(picture)
                 yield marked
