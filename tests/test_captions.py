@@ -6,10 +6,13 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
+from vasari.cli import run
 from vasari.errors import OutputError
+from vasari.generate import recognition
 from vasari.generate.captions import (
     LINE,
     LINES,
@@ -21,6 +24,7 @@ from vasari.generate.captions import (
     write_webvtt,
 )
 from vasari.generate.speech import Word
+from vasari.provenance.verdict import verify
 
 TEXT = 'Good morning! My name is "Ada": I weave numbers, don\'t I?'
 
@@ -94,3 +98,32 @@ def test_letters_are_in_the_frame_while_they_are_said() -> None:
     assert 0.8 * 256 < rows[0] < rows[-1] < 0.96 * 256
     columns = np.flatnonzero((shown[1.0] != 200).any(axis=(0, 2)))
     assert columns[0] + columns[-1] == pytest.approx(255, abs=1)
+
+
+def test_captions_of_a_text_are_in_the_picture_and_beside_it(
+    portrait_file: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("espeakng_loader")
+    output = tmp_path / "out.mp4"
+    options = ["--text", "Good morning, Ada!", "--size", "256", "--captions", "both"]
+    assert run(["generate", str(portrait_file), *options, "-o", str(output)]) == 0
+    assert output.with_suffix(".vtt").read_text().splitlines()[-1] == "Good morning, Ada!"
+    verdict = verify(output)
+    assert verdict.exit_code == 0
+    assert verdict.watermark is not None
+    with av.open(str(output)) as container:
+        pictures = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert (pictures[10][220:243, 80:176] > 235).sum() > 100
+
+
+def test_captions_of_a_sound_need_a_recogniser(
+    portrait_file: Path,
+    speech_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(recognition, "installed", lambda: False)
+    files = [str(portrait_file), "--speech", str(speech_file), "-o", str(tmp_path / "out.mp4")]
+    assert run(["generate", *files, "--captions", "vtt"]) == 2
+    assert "vasari[captions]" in capsys.readouterr().err
