@@ -115,6 +115,13 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
 )
 @click.option("--voice", help="Voice that speaks the text, the language's own if none is given.")
 @click.option("--language", help="Language of the text, as en (the default), de or fr.")
+@click.option("--author", default="", help="Who made it, for the manifest.")
+@click.option(
+    "--consent",
+    nargs=2,
+    metavar="WHO BASIS",
+    help="Who agreed to be shown, and on what basis, for the manifest: your statement.",
+)
 @click.option(
     "--credential",
     nargs=2,
@@ -122,6 +129,11 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
     metavar="CHAIN KEY",
     help="PEM files to sign with: certificate chain and private key. The password of an "
     "encrypted key is read from VASARI_KEY_PASSWORD.",
+)
+@click.option(
+    "--timestamp",
+    metavar="URL",
+    help="Time-stamping authority (RFC 3161) that is sent a hash of the signature.",
 )
 @click.option(
     "--store",
@@ -152,7 +164,10 @@ def generate(
     captions: str | None,
     voice: str | None,
     language: str | None,
+    author: str,
+    consent: tuple[str, str] | None,
     credential: tuple[Path, Path] | None,
+    timestamp: str | None,
     store: str | None,
     as_json: bool,
 ) -> None:
@@ -180,6 +195,7 @@ def generate(
     from vasari.generate.keyframes import read_keyframes
     from vasari.generate.pipeline import generate as make
     from vasari.generate.progress import reporting
+    from vasari.provenance.manifest import Consent
 
     controls = Controls(
         gaze=gaze,
@@ -207,7 +223,10 @@ def generate(
             face=face,
             touch_up=touch_up == "on",
             captions=shown if captions in ("burn", "both") else (),
+            author=author,
+            consent=Consent(*consent) if consent else None,
             credential=own_credential(credential),
+            time_authority=timestamp,
             store=kept,
             progress=progress,
         )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vasari.generate.captions import Cue
     from vasari.generate.marking import MarkedFrame
     from vasari.provenance.credentials import Credential
-    from vasari.provenance.manifest import Ingredient, Parameter
+    from vasari.provenance.manifest import Consent, Ingredient, Parameter
     from vasari.provenance.store import ManifestStore
 
 ImageArray = npt.NDArray[np.uint8]
@@ -78,7 +78,10 @@ def generate(
     face: int = 1,
     touch_up: bool = True,
     captions: Sequence[Cue] = (),
+    author: str = "",
+    consent: Consent | None = None,
     credential: Credential | None = None,
+    time_authority: str | None = None,
     store: ManifestStore | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -96,7 +99,10 @@ def generate(
         face: which face of the picture, 1 for the largest, where the portrait is a file.
         touch_up: whether small networks repair mouth and eyes; without them all is geometry.
         captions: painted into the frames, in order of time.
+        author: who made it, for the manifest.
+        consent: the statement that the person shown agreed, for the manifest.
         credential: who signs; by default this machine's own, which is on no trust list.
+        time_authority: URL of an authority (RFC 3161) that stamps when it was signed.
         store: keeps a copy of the manifest, by which the watermark leads back to it when the
             file has lost its own; by default this user's.
         progress: called after each frame.
@@ -127,7 +133,8 @@ def generate(
         )
         clip.captions = tuple(captions)
         thumbnail = clip.write(draft.video, progress)
-        manifest = clip.sign(draft, thumbnail, credential)
+        said = Statements(author, consent, time_authority)
+        manifest = clip.sign(draft, thumbnail, credential, said)
         # Before the output appears: its watermark must not lead nowhere.
         kept.add(manifest, draft.signed)
         draft.publish()
@@ -183,6 +190,15 @@ def _new_identifier() -> int:
     from vasari.watermark.payload import new_identifier
 
     return new_identifier()
+
+
+@dataclass(frozen=True)
+class Statements:
+    """What the maker adds to the manifest."""
+
+    author: str = ""
+    consent: Consent | None = None  # of the person shown
+    time_authority: str | None = None  # URL
 
 
 @dataclass
@@ -285,8 +301,11 @@ class _Clip:
                     progress(self.count, total)
         return thumbnail
 
-    def sign(self, draft: Draft, thumbnail: bytes, credential: Credential) -> bytes:
+    def sign(
+        self, draft: Draft, thumbnail: bytes, credential: Credential, said: Statements
+    ) -> bytes:
         """Sign the written file; gives the manifest."""
+        from vasari.models.digests import generative_weights
         from vasari.provenance.manifest import ManifestRecord, SoftBinding, sign
         from vasari.watermark.payload import ALGORITHM
 
@@ -297,10 +316,19 @@ class _Clip:
             source_type=SOURCE_TYPE,
             controls=control_parameters(self.controls),
             thumbnail=thumbnail,
+            models=generative_weights(),
+            author=said.author,
+            consent=said.consent,
         )
         try:
             with self.watch.stage("sign"):
-                return sign(draft.video, draft.signed, record, credential)
+                return sign(
+                    draft.video,
+                    draft.signed,
+                    record,
+                    credential,
+                    time_authority=said.time_authority,
+                )
         except OutputError as error:  # the user knows the output by its own name
             raise OutputError(str(error).replace(str(draft.signed), str(draft.output))) from error
 

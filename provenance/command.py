@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from vasari.errors import InputError
+from vasari.errors import InputError, OutputError
 from vasari.provenance.folders import store_path
 
 if TYPE_CHECKING:
@@ -21,6 +25,17 @@ if TYPE_CHECKING:
 
 
 NOT_ACCEPTED = 5  # exit code for what is intact and does not satisfy the policy
+COLUMNS = (
+    "file",
+    "state",
+    "exit_code",
+    "signer",
+    "made_with",
+    "watermark",
+    "kept_manifest",
+    "objections",
+    "headline",
+)
 
 
 @click.command()
@@ -57,6 +72,27 @@ NOT_ACCEPTED = 5  # exit code for what is intact and does not satisfy the policy
     type=click.Path(path_type=Path),
     help="Write the verdict as a web page, with pictures and the history of the file.",
 )
+@click.option(
+    "--csv",
+    "table",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="Write a line about each file into a table.",
+)
+@click.option("--detect", is_flag=True, help="Ask also a detector of generated faces.")
+@click.option(
+    "--fetch",
+    is_flag=True,
+    help="Get a manifest that lies elsewhere, from a public address by HTTPS.",
+)
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, option, asked: _print_schema(context) if asked else None,
+    help="Print the JSON schema of --json, and exit.",
+)
 @click.pass_context
 def verify(
     context: click.Context,
@@ -67,13 +103,16 @@ def verify(
     store: str | None,
     policy: Path | None,
     report: Path | None,
+    table: Path | None,
+    detect: bool,
+    fetch: bool,
 ) -> None:
     """Say where a file comes from, who says so, and whether it was changed since.
 
     FILE is a video, picture or sound, made by Vasari or by anyone else. Two things are looked for:
     the C2PA manifest, a signed statement inside the file that breaks if one byte changes, and
     Vasari's watermark, which stays in the frames when the manifest is lost. Nothing is fetched
-    from a network.
+    from a network, unless --fetch allows it.
 
     \b
     Exit codes:
@@ -97,14 +136,28 @@ def verify(
         raise InputError("--report is about one file; give one")
     asked = load_policy(policy) if policy else None
     anchors = trusted_roots() + (load_trust_anchors(trust) if trust else b"")
-    outcomes = (_outcome(file, anchors, store, report, asked) for file in files)
-    if len(files) == 1:
-        outcome = next(outcomes)
+    request = Request(anchors, store, report, asked, detect=detect, fetch=fetch)
+    if len(files) == 1 and table is None:
+        outcome = _outcome(files[0], request)
         if outcome.error is not None:
             raise outcome.error
         _tell(outcome, as_json)
         context.exit(outcome.exit_code)
-    context.exit(max(_tell_all(outcomes, as_json)))
+    with _progress(len(files)) as advance, _rows(table) as write:
+        codes = [_tell_briefly(_outcome(file, request), as_json, write, advance) for file in files]
+    context.exit(max(codes))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about each file."""
+
+    anchors: bytes  # PEM
+    store: str | None  # URL
+    report: Path | None
+    policy: Policy | None
+    detect: bool
+    fetch: bool
 
 
 @dataclass(frozen=True)
@@ -135,16 +188,16 @@ class Outcome:
         return {**told, "exit_code": self.exit_code}
 
 
-def _outcome(
-    file: Path, anchors: bytes, store: str | None, report: Path | None, policy: Policy | None
-) -> Outcome:
+def _outcome(file: Path, request: Request) -> Outcome:
     from vasari.provenance.worker import isolated
 
+    # The policy stays here: it is about the verdict, and not about the file.
+    asked = dataclasses.replace(request, policy=None)
     try:
-        verdict = isolated(file, _examine, file, anchors, store, report)
+        verdict = isolated(file, _examine, file, asked)
     except InputError as error:
         return Outcome(file, error=error)
-    return Outcome(file, verdict, policy.objections(verdict) if policy else None)
+    return Outcome(file, verdict, request.policy.objections(verdict) if request.policy else None)
 
 
 def _tell(outcome: Outcome, as_json: bool) -> None:
@@ -161,33 +214,112 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
     show(outcome.verdict, console, outcome.objections or ())
 
 
-def _tell_all(outcomes: Iterable[Outcome], as_json: bool) -> list[int]:
-    """Print a line about each file as soon as it is known, and give the exit codes."""
+def _tell_briefly(
+    outcome: Outcome, as_json: bool, write: Callable[[Outcome], None], advance: Callable[[], None]
+) -> int:
+    """Print a line about one of several files, and give its exit code."""
     from vasari.provenance.evidence import plain
 
-    codes = []
-    for outcome in outcomes:
-        told = outcome.to_dict()
-        codes.append(outcome.exit_code)
-        if as_json:
-            click.echo(json.dumps(told))
-            continue
+    told = outcome.to_dict()
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
         objections = "; ".join(outcome.objections or ())
         words = plain(f"{told['headline']} {objections}".strip(), limit=500)
         click.echo(f"{outcome.exit_code}  {told['state']:<8}  {plain(told['path'])}: {words}")
-    return codes
+    write(outcome)
+    advance()
+    return outcome.exit_code
 
 
-def _examine(file: Path, anchors: bytes, store: str | None, report: Path | None) -> Verdict:
+@contextlib.contextmanager
+def _progress(count: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, where that is a terminal and there are several files."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("files", total=count)
+        yield lambda: bar.advance(task)
+
+
+@contextlib.contextmanager
+def _rows(table: Path | None) -> Iterator[Callable[[Outcome], None]]:
+    """Write a CSV file, which appears when it is complete; without a path, write nothing."""
+    if table is None:
+        yield lambda outcome: None
+        return
+    with _replacing(table) as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        yield lambda outcome: writer.writerow(_row(outcome))
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+                yield file
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _row(outcome: Outcome) -> list[str]:
+    """What stands in a table, in the order of COLUMNS."""
+    from vasari.provenance.evidence import plain
+
+    verdict = outcome.verdict
+    told = outcome.to_dict()
+    manifest = verdict.manifest if verdict else None
+    cells = [
+        told["path"],
+        told["state"],
+        str(outcome.exit_code),
+        manifest.signer if manifest else "",
+        manifest.generator if manifest else "",
+        verdict.watermark.identifier or "" if verdict else "",
+        verdict.recovered[0].label if verdict and verdict.recovered else "",
+        "; ".join(outcome.objections or ()),
+        told["headline"],
+    ]
+    return [_inert(plain(cell, limit=1000)) for cell in cells]
+
+
+def _inert(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def _print_schema(context: click.Context) -> None:
+    from importlib import resources
+
+    click.echo((resources.files("vasari.provenance") / "verdict.schema.json").read_text(), nl=False)
+    context.exit()
+
+
+def _examine(file: Path, request: Request) -> Verdict:
     """Everything that reads the stranger's file."""
     from vasari.provenance.verdict import verify as judge
 
-    with _opened_store(store) as opened:
-        verdict = judge(file, trust_anchors=anchors, store=opened)
-        if report is not None:
+    with _opened_store(request.store) as opened:
+        verdict = judge(
+            file,
+            trust_anchors=request.anchors,
+            store=opened,
+            fetch=request.fetch,
+            detect=request.detect,
+        )
+        if request.report is not None:
             from vasari.provenance.report import write_report
 
-            write_report(verdict, report, opened)
+            write_report(verdict, request.report, opened)
     return verdict
 
 

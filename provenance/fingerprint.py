@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import ProvenanceError
-from vasari.provenance.pictures import spread_frames
+from vasari.provenance.pictures import duration, spread_frames
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -112,10 +112,9 @@ def fingerprint_of(path: Path) -> Fingerprint:
 
     try:
         images = list(spread_frames(path, FRAMES))
-        seconds = _seconds(path)
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return Fingerprint()
-    return _fingerprint(images, seconds) if images else Fingerprint()
+    return _fingerprint(images, duration(path)) if images else Fingerprint()
 
 
 def fingerprint_of_picture(content: bytes) -> Fingerprint:
@@ -187,13 +186,6 @@ def _median(frames: HashArray, known: HashArray) -> float | None:
 
 def _rows(hashes: bytes) -> HashArray:
     return np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
-
-
-def _seconds(path: Path) -> float:
-    import av
-
-    with av.open(str(path.absolute()), options={"protocol_whitelist": "file"}) as container:
-        return (container.duration or 0) / av.time_base
 
 
 def _fingerprint(images: list[Image], seconds: float) -> Fingerprint:

@@ -63,6 +63,17 @@ def key_frames(path: Path, count: int) -> list[bytes]:
     return [small_jpeg(image) for image in spread_frames(path, count)]
 
 
+def duration(path: Path) -> float:
+    """Seconds that a video or sound lasts; 0 for pictures and for what cannot be read."""
+    import av
+
+    try:
+        with av.open(str(path.absolute()), options={"protocol_whitelist": "file"}) as container:
+            return (container.duration or 0) / av.time_base
+    except (av.FFmpegError, OSError, ValueError):
+        return 0.0
+
+
 def spread_frames(path: Path, count: int) -> Iterator[Image]:
     """Decode one frame at each of ``count`` moments in the middle of equal parts of a video."""
     import av

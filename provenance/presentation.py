@@ -14,8 +14,10 @@ from vasari.provenance.findings import UNTRUSTED
 from vasari.provenance.layers import State
 from vasari.provenance.verdict import Verdict
 from vasari.provenance.wording import (
+    detector_words,
     facts,
     history_words,
+    lead_words,
     likeness_words,
     origin_words,
     watermark_words,
@@ -68,9 +70,12 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, RenderableType]]:
     else:
         yield from _manifest_rows(verdict.manifest)
     yield "Watermark", Text(plain(watermark_words(verdict.watermark)))
+    if verdict.detector is not None:
+        yield "Detector", Text(plain(detector_words(verdict.detector), limit=1000))
     for recovered in verdict.recovered:
         yield "", Text("")
         yield "Kept manifest", Text(f"“{recovered.manifest.title}”", style="bold")
+        yield "Found", Text(lead_words(recovered))
         yield "Frames", Text(likeness_words(recovered))
         yield from _manifest_rows(recovered.manifest)
 

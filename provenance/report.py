@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,13 +15,16 @@ from pathlib import Path
 from vasari.errors import OutputError
 from vasari.provenance.evidence import Finding, Manifest, Origin, plain
 from vasari.provenance.findings import UNTRUSTED
-from vasari.provenance.layers import State
-from vasari.provenance.pictures import key_frames, thumbnails
+from vasari.provenance.fingerprint import frames_of
+from vasari.provenance.layers import Span, State
+from vasari.provenance.pictures import duration, key_frames, thumbnails
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.verdict import Verdict
 from vasari.provenance.wording import (
+    detector_words,
     facts,
     history_words,
+    lead_words,
     likeness_words,
     origin_words,
     watermark_words,
@@ -72,6 +76,11 @@ ul.tree ul.tree { border-left: 2px solid var(--line); margin-left: .5rem; paddin
 .checks .unknown::before { content: "?"; color: var(--fair) }
 .strip { display: grid; grid-template-columns: repeat(6, 1fr); gap: .5rem }
 figure { margin: 0 0 .8rem } figure img { width: 100%; border-radius: .3rem; display: block }
+.pairs figure { display: grid; gap: .25rem }
+.line { position: relative; height: .75rem; border-radius: .375rem; background: var(--line);
+  overflow: hidden; print-color-adjust: exact }
+.line i { position: absolute; top: 0; bottom: 0; min-width: 2px; background: var(--good) }
+.ends { display: flex; justify-content: space-between; gap: 1rem; margin: .25rem 0 }
 code { font-size: .875em }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem }
 @media (max-width: 32rem) { .strip { grid-template-columns: repeat(3, 1fr) }
@@ -109,21 +118,34 @@ def write_report(verdict: Verdict, destination: Path, store: ManifestStore | Non
 def render_report(verdict: Verdict, store: ManifestStore | None = None) -> str:
     """The page for a verdict."""
     path = Path(verdict.path)
-    frames = key_frames(path, KEY_FRAMES)
-    body = "".join((*_opening(verdict), *_frames(verdict, frames), *_evidence(verdict, store)))
+    frames, seconds = key_frames(path, KEY_FRAMES), duration(path)
+    parts = (
+        _opening(verdict),
+        _frames(verdict, frames, _originals(verdict, store)),
+        _evidence(verdict, seconds, store),
+    )
+    body = "".join(itertools.chain.from_iterable(parts))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f"<title>{_text(path.name)}: {_TITLES[verdict.state][0]}</title>"
-        f"<style>{_STYLE}</style></head><body>{body}{_footer()}</body></html>\n"
+        f"<style>{_STYLE}</style></head><body><main>{body}</main>{_footer()}</body></html>\n"
     )
+
+
+def _originals(verdict: Verdict, store: ManifestStore | None) -> list[bytes]:
+    """The frames of the original that were kept with its manifest."""
+    if store is None or not verdict.recovered:
+        return []
+    entry = store.by_label(verdict.recovered[0].label)
+    return frames_of(entry.fingerprint) if entry else []
 
 
 def _opening(verdict: Verdict) -> Iterator[str]:
     title, tone = _TITLES[verdict.state]
     yield f'<p class="file">{_text(Path(verdict.path).name)} · {verdict.kind.value}</p>'
-    yield f'<div class="state {tone}"><b>{title}</b><h1>{_text(verdict.headline)}</h1></div>'
+    yield f'<header class="state {tone}"><b>{title}</b><h1>{_text(verdict.headline)}</h1></header>'
     for heading, lines in (
         ("What follows", verdict.follows),
         ("What does not follow", verdict.does_not_follow),
@@ -132,15 +154,27 @@ def _opening(verdict: Verdict) -> Iterator[str]:
             yield f"<h2>{heading}</h2>{_list(_text(line) for line in lines)}"
 
 
-def _frames(verdict: Verdict, frames: list[bytes]) -> Iterator[str]:
-    if frames:
-        pictures = "".join(f"<figure>{_image(frame, 'frame')}</figure>" for frame in frames)
-        yield f'<h2>This {verdict.kind.value}</h2><div class="strip">{pictures}</div>'
+def _frames(verdict: Verdict, frames: list[bytes], originals: list[bytes]) -> Iterator[str]:
+    """Frames of the clip; beneath each the original's at the same moment, where it is kept."""
+    if not frames:
+        return
+    yield f"<h2>This {verdict.kind.value}{' and the kept original' if originals else ''}</h2>"
+    yield f'<div class="strip{" pairs" if originals else ""}">'
+    for index, frame in enumerate(frames):
+        yield f"<figure>{_image(frame, f'frame {index + 1} of this {verdict.kind.value}')}"
+        if originals:
+            original = originals[min(index, len(originals) - 1)]
+            yield _image(original, f"frame {index + 1} of the original")
+        yield "</figure>"
+    yield "</div>"
+    if originals:
+        yield (
+            f'<p class="soft">Above this {verdict.kind.value}, below the original at the same '
+            f"moments. The frames {_text(likeness_words(verdict.recovered[0]))}.</p>"
+        )
 
 
-def _evidence(verdict: Verdict, store: ManifestStore | None) -> Iterator[str]:
-    yield "<h2>Watermark</h2>"
-    yield f"<p>{_text(watermark_words(verdict.watermark))}</p>"
+def _evidence(verdict: Verdict, seconds: float, store: ManifestStore | None) -> Iterator[str]:
     yield "<h2>Manifest</h2>"
     if verdict.manifest is None:
         yield f"<p>{_text(verdict.reason or 'There is none in the file.')}</p>"
@@ -148,13 +182,34 @@ def _evidence(verdict: Verdict, store: ManifestStore | None) -> Iterator[str]:
         yield from _manifest(verdict.manifest, Path(verdict.path))
     if verdict.elsewhere:
         yield f"<p>It names one at <code>{_text(verdict.elsewhere)}</code>, which was not fetched."
+    yield "<h2>Watermark</h2>"
+    yield f"<p>{_text(watermark_words(verdict.watermark))}</p>"
+    yield from _timeline(verdict.watermark.intervals, seconds, "The watermark is seen")
+    if verdict.detector is not None:
+        yield f"<h2>Detector</h2><p>{_text(detector_words(verdict.detector))}</p>"
+        yield from _timeline(verdict.detector.suspicious, seconds, "It finds most suspicious")
     for recovered in verdict.recovered:
         manifest = recovered.manifest
         yield f"<h2>Kept manifest “{_text(manifest.title)}”</h2>"
-        yield f"<p>The frames {likeness_words(recovered)}. "
+        yield f"<p>It was {lead_words(recovered)}. The frames {_text(likeness_words(recovered))}. "
         yield f'<span class="soft">Kept on {recovered.kept[:10]}.</span></p>'
         entry = store.by_label(recovered.label) if store is not None else None
         yield from _manifest(manifest, entry.manifest if entry else b"")
+
+
+def _timeline(spans: tuple[Span, ...], seconds: float, words: str) -> Iterator[str]:
+    """A bar as long as the clip, on which stretches are marked."""
+    if not spans or not seconds:
+        return
+    told = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in spans)
+    marks = "".join(
+        f'<i style="left:{100 * min(start / seconds, 1):.2f}%;'
+        f'width:{100 * min(max(end - start, 0) / seconds, 1):.2f}%"></i>'
+        for start, end in spans
+    )
+    yield f'<div class="line" role="img" aria-label="{words} from {told}">{marks}</div>'
+    yield f'<p class="soft ends"><span>0 s</span><span>{words}: {told}</span>'
+    yield f"<span>{seconds:.1f} s</span></p>"
 
 
 def _manifest(manifest: Manifest, source: Path | bytes) -> Iterator[str]:

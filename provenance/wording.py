@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vasari.provenance.evidence import Action, Manifest, Origin
-from vasari.provenance.layers import Recovered, Watermark
+from vasari.provenance.evidence import Action, Consent, Manifest, Origin
+from vasari.provenance.layers import Detector, Lead, Recovered, Watermark
 
 # What was done, in the past tense (C2PA 2.2, section 18.15.4.7). Others are shown as they are.
 _DEEDS = {
@@ -51,6 +51,11 @@ def facts(manifest: Manifest) -> dict[str, str]:
         "Made with": manifest.generator or "unnamed software",
         "Declared as": manifest.source_words or "nothing: its kind is not stated",
         "What was done": ", ".join(_deed(each) for each in manifest.actions),
+        "Made by": manifest.author,
+        "Consent": _consent(manifest.consent),
+        "Models": ", ".join(
+            f"{name} (SHA-256 {digest[:16]}…)" for name, digest in manifest.models.items()
+        ),
         "Settings": _settings(manifest.controls),
         "Training AI on it": _USES.get(manifest.training, manifest.training),
     }
@@ -67,11 +72,35 @@ def watermark_words(watermark: Watermark) -> str:
 
 def likeness_words(recovered: Recovered) -> str:
     """Whether the frames look like those of the original that a kept manifest belongs to."""
-    return {
+    words = {
         True: "look like those of the original",
         False: "look different from those of the original",
         None: "could not be compared with those of the original",
     }[recovered.looks_alike]
+    return "; ".join((words, *recovered.differences))
+
+
+def lead_words(recovered: Recovered) -> str:
+    """What leads to a kept manifest."""
+    return {
+        Lead.WATERMARK: "found by the watermark",
+        Lead.FINGERPRINT: "found by what the frames look like",
+    }[recovered.lead]
+
+
+def detector_words(detector: Detector) -> str:
+    """What the detector makes of a file, with how often it errs."""
+    if detector.probability is None or detector.threshold is None:
+        return f"cannot say: {detector.note}" if detector.note else "cannot say"
+    words = f"{detector.decision}, probability {detector.probability:.2f}"
+    words += f" (called generated from {detector.threshold:.2f}"
+    if detector.false_alarm_rate is not None and detector.miss_rate is not None:
+        words += (
+            f"; of real clips {detector.false_alarm_rate:.1%} are called so, "
+            f"of generated ones {detector.miss_rate:.1%} are missed"
+        )
+    words += "). A guess from pixels, which convicts no one."
+    return f"{words} {detector.note}".strip()
 
 
 def origin_words(origin: Origin) -> str:
@@ -101,6 +130,12 @@ def _time(manifest: Manifest) -> str:
 
 def _deed(action: Action) -> str:
     return _DEEDS.get(action.name, action.name)
+
+
+def _consent(consent: Consent | None) -> str:
+    if consent is None:
+        return ""
+    return f"{consent.person} agreed, by the maker's account: {consent.basis}"
 
 
 def _settings(controls: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import re
 from html.parser import HTMLParser
@@ -17,7 +18,8 @@ from vasari.cli import run
 from vasari.errors import OutputError
 from vasari.provenance import worker
 from vasari.provenance.credentials import Credential
-from vasari.provenance.manifest import Ingredient, ManifestRecord, sign
+from vasari.provenance.layers import Detector
+from vasari.provenance.manifest import Consent, Ingredient, ManifestRecord, sign
 from vasari.provenance.pictures import EDGE, key_frames, thumbnails
 from vasari.provenance.report import render_report, write_report
 from vasari.provenance.store import ManifestStore
@@ -140,7 +142,11 @@ def test_kept_manifest_beside_the_stripped_clip(signed, video, in_frames):
         page = Page(render_report(verify(video, store=store), store))
     assert "Manifest removed" in page.words
     assert "Kept manifest “talk.mp4”" in page.words
-    assert [picture.size for picture in page.pictures[6:]] == [(64, 48), (256, 256)]
+    sizes = [picture.size for picture in page.pictures]
+    assert sizes[:12:2] == [(96, 96)] * 6  # this clip
+    assert sizes[1:12:2] == [(192, 144)] * 6  # the original's thumbnail
+    assert sizes[12:] == [(64, 48), (256, 256)]
+    assert "found by the watermark" in page.words
 
 
 def test_files_without_pictures(speech_file, tmp_path):
@@ -177,3 +183,42 @@ def test_thumbnails_and_key_frames_are_small_and_few(signed, portrait_file, spee
     assert key_frames(speech_file, 4) == []
     (frame,) = key_frames(portrait_file, 4)
     assert max(Image.open(io.BytesIO(frame)).size) == EDGE
+
+
+def test_watermark_timeline_and_detector(video, monkeypatch):
+    found = SimpleNamespace(
+        identifier=BINDING.identifier,
+        p_value=1e-30,
+        intervals=(SimpleNamespace(start=0.25, end=0.5), SimpleNamespace(start=0.75, end=9.0)),
+    )
+    monkeypatch.setattr(watermark_reading, "read_video", lambda path, **options: found)
+    detector = Detector("generated", 0.93, 0.5, 0.02, 0.1, ((0.0, 0.5),), "")
+    verdict = dataclasses.replace(verify(video), detector=detector)
+    text = render_report(verdict)
+    assert "The watermark is seen: 0.2 to 0.5 s, 0.8 to 9.0 s" in Page(text).words
+    assert 'style="left:25.00%;width:25.00%"' in text
+    assert "convicts no one" in text
+    assert "2.0% are called so" in text
+
+
+def test_detector_that_cannot_say(video):
+    detector = Detector("cannot say", None, None, None, None, (), "no face was found")
+    verdict = dataclasses.replace(verify(video), detector=detector)
+    assert "cannot say: no face was found" in render_report(verdict)
+
+
+def test_statements_of_the_maker(video, tmp_path):
+    record = ManifestRecord(
+        "talk.mp4",
+        (),
+        BINDING,
+        author="Grace",
+        consent=Consent("Ada", "signed release"),
+        models={"articulator.npz": "ab" * 32},
+    )
+    path = tmp_path / "talk.mp4"
+    sign(video, path, record, Credential.default())
+    words = Page(render_report(verify(path))).words
+    assert "Made by Grace" in words
+    assert "Ada agreed, by the maker's account: signed release" in words.replace("&#x27;", "'")
+    assert "articulator.npz (SHA-256 abababababababab…)" in words

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import json
+import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -18,6 +22,7 @@ from vasari.provenance import worker
 from vasari.provenance.command import verify
 from vasari.provenance.credentials import Credential
 from vasari.provenance.manifest import Ingredient, ManifestRecord, sign
+from vasari.provenance.store import ManifestStore
 from vasari.watermark import reading as watermark_reading
 
 
@@ -164,6 +169,62 @@ def test_several_files_get_a_line_each(signed, video, tmp_path, capsys):
     assert [each["exit_code"] for each in told] == [0, 3, 2]
     assert run([*arguments, "--report", str(tmp_path / "r.html")]) == 2
     assert "--report is about one file" in capsys.readouterr().err
+
+
+def test_table_of_several_files(signed, video, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    odd = tmp_path / "=cmd().mp4"
+    odd.write_bytes(video.read_bytes())
+    files = [str(signed), odd.name, "nowhere.mp4"]
+    with contextlib.chdir(tmp_path) if hasattr(contextlib, "chdir") else in_folder(tmp_path):
+        assert run(["verify", *files, "--csv", str(table)]) == 3
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["valid", "none", "unusable"]
+    assert [row["exit_code"] for row in rows] == ["0", "3", "2"]
+    assert rows[0]["signer"] == Credential.default().signer_name
+    assert rows[1]["file"] == "'=cmd().mp4"  # no formula
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert run(["verify", str(signed), "--csv", str(tmp_path / "no" / "table.csv")]) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+@contextlib.contextmanager
+def in_folder(path: Path):
+    """What contextlib.chdir does from Python 3.11 on."""
+    before = Path.cwd()
+    os.chdir(path)
+    yield
+    os.chdir(before)
+
+
+def test_schema_is_that_of_the_types_and_describes_every_output(
+    signed, video, in_frames, tmp_path, capsys
+):
+    jsonschema = pytest.importorskip("jsonschema")
+    pytest.importorskip("pydantic")
+    maker = Path(__file__).resolve().parent.parent / "docs" / "schema.py"
+    assert run(["verify", "--schema"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == runpy.run_path(str(maker))["as_text"]()
+    validator = jsonschema.Draft202012Validator(json.loads(printed))
+    jsonschema.Draft202012Validator.check_schema(validator.schema)
+    (tmp_path / "policy.toml").write_text("trusted = true\n")
+    in_frames(BINDING.identifier)
+    with ManifestStore.default() as store:
+        manifest = tmp_path / "kept.mp4"
+        store.add(sign(video, manifest, ManifestRecord("a", (), BINDING), Credential.default()))
+    files = [str(signed), str(video), str(tmp_path / "nowhere.mp4")]
+    run(["verify", *files, "--json", "--policy", str(tmp_path / "policy.toml")])
+    run(["verify", str(signed), "--json", "--detect"])
+    told = capsys.readouterr().out
+    lines = [*told.splitlines()[:3], "".join(told.splitlines()[3:])]
+    for line in lines:
+        validator.validate(json.loads(line))
+        broken = {**json.loads(line), "state": "perhaps"}
+        assert not validator.is_valid(broken)
+    assert json.loads(lines[1])["recovered"][0]["lead"] == "watermark"
+    assert json.loads(lines[3])["detector"]["decision"]
 
 
 def test_help_teaches():
