@@ -70,6 +70,7 @@ format: .venv/dev.stamp
 
 readme: .venv/dev.stamp
 	@$(BIN)/python docs/readme.py
+	@$(BIN)/python docs/schema.py
 
 bench: .venv/dev.stamp
 	@$(BIN)/python benchmarks/generate.py
