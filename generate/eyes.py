@@ -40,6 +40,9 @@ LID_SHADE = 0.25  # how far a lid that comes down darkens the ball under it
 LASH_FRINGE = 0.16  # cm around the opening that lashes take up
 HAIR_DARKNESS = 0.8  # of the skin's brightness: what is darker is lash, brow or shadow
 LID_SHOWS = (0.04, 0.25)  # of the opening closed: where the made lid begins to show, and is whole
+LID_TONE = 0.95  # of the brightness of the skin around, which a lid has by itself ...
+LID_LIGHT = 0.6  # ... and its share; the rest is that of the lid's own rim
+GRAIN = 1.5  # standard deviation of a lid's grain, for the mean of the skin's own
 LASH_WIDTH, LASH_OPACITY = 0.1, 0.65  # cm; of the line of lashes on a lowered lid
 LID_SOFTNESS = 0.05  # cm: the blur of the made lid's edge
 
@@ -192,7 +195,8 @@ def _radii(
     inside = np.logical_and.accumulate(eye[rows, columns], axis=1)
     farthest = steps[np.maximum(inside.sum(axis=1) - 1, 0)]
     around = np.stack([np.roll(farthest, shift) for shift in (-1, 0, 1)])
-    return np.asarray(np.median(around, axis=0), np.float32)
+    level = np.median(around, axis=0)
+    return np.asarray((np.roll(level, 1) + 2 * level + np.roll(level, -1)) / 4, np.float32)
 
 
 def _area(window: Window) -> tuple[slice, slice]:
@@ -217,10 +221,34 @@ def _heal(picture: ImageArray, window: Window, hole: npt.NDArray[np.bool_]) -> I
 
 def _lid(picture: ImageArray, window: Window, shown: Float32Array, scale: float) -> ImageArray:
     """The skin of a closed lid in a window, (h, w, 4) RGBA, whose opening shows as (h, w) 0..1."""
-    skin = fill(picture[_area(window)], _not_skin(picture, window, shown > 0, scale))
+    cut, hidden = picture[_area(window)], _not_skin(picture, window, shown > 0, scale)
     fringe = LASH_FRINGE * scale
-    alpha = soften(_grow(shown > 0.5, fringe).astype(np.float32), fringe / 2)
-    return np.dstack([skin, np.rint(alpha * 255).astype(np.uint8)])
+    lid = soften(_grow(shown > 0.5, fringe).astype(np.float32), fringe / 2)
+    skin = _in_skin_colour(fill(cut, hidden), cut[~hidden], lid)
+    return np.dstack([skin + _grain(cut, ~hidden), lid * 255 + 0.5]).clip(0, 255).astype(np.uint8)
+
+
+def _in_skin_colour(filled: ImageArray, skin: ImageArray, lid: Float32Array) -> Float32Array:
+    """A filled lid, (h, w, 3), led toward the colour of the skin around, (N, 3).
+
+    What is filled in from its rim is grey and dull with the traces of lashes and make-up.
+    """
+    typical = np.median(skin, axis=0)
+    luma = filled.mean(axis=2, keepdims=True)
+    lit = luma + LID_LIGHT * lid[..., None] * (LID_TONE * typical.mean() - luma)
+    tinted = lit * (typical / max(float(typical.mean()), 1.0))
+    return np.asarray(filled + lid[..., None] * (tinted - filled), np.float32)
+
+
+def _grain(picture: ImageArray, skin: npt.NDArray[np.bool_]) -> Float32Array:
+    """Grain like that of the skin in a picture, (h, w, 1) levels: a smooth lid looks false."""
+    import cv2
+
+    luma = picture.mean(axis=2).astype(np.float32)
+    fine = np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 1.0))[skin]
+    strength = float(np.median(fine)) if fine.size else 0.0
+    noise = np.random.default_rng(0).normal(0, GRAIN * strength, luma.shape)
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.6)[..., None], np.float32)
 
 
 def _not_skin(

@@ -19,6 +19,7 @@ NECK_JOINT = (0.0, 4.0, 9.0)
 THROAT = 4.0  # cm below the chin: what stays in place when the head comes nearer
 MAX_YAW = 75.0  # degrees: a turn approaches this and never passes it
 MIN_YAW_BACK = 8.0  # the same for an oblique head that turns its hidden side to the viewer
+MIN_YAW_ON = 15.0  # and for one that turns on toward its profile, where a flat nose would show
 OBLIQUE = 30.0  # degrees of own yaw at which that holds in full
 BODY_FOLLOWS = 0.15  # of the head's shift
 
@@ -90,11 +91,10 @@ class Camera:
         )
 
     def _limit(self, rotation: Float32Array) -> Float32Array:
-        """Ease a rotation off before it shows the side of a head that the portrait hides."""
+        """Ease a rotation off before it shows what the portrait hides."""
         yaw, pitch, roll = (float(angle) for angle in rotation)
-        limit = MAX_YAW
-        if yaw * self.own_yaw < 0:
-            limit -= (MAX_YAW - MIN_YAW_BACK) * min(abs(self.own_yaw) / OBLIQUE, 1)
+        least = MIN_YAW_BACK if yaw * self.own_yaw < 0 else MIN_YAW_ON
+        limit = MAX_YAW - (MAX_YAW - least) * min(abs(self.own_yaw) / OBLIQUE, 1)
         return np.array([limit * np.tanh(yaw / limit), pitch, roll], np.float32)
 
 

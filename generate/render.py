@@ -213,7 +213,7 @@ def _texture(portrait: Portrait) -> ImageArray:
     size = portrait.size * DETAIL
     large = cv2.resize(layer, (size, size), interpolation=cv2.INTER_CUBIC)
     crown = _crown_rows(portrait.size)
-    large = cv2.copyMakeBorder(large, crown, 0, 0, 0, cv2.BORDER_REPLICATE)
+    large = cv2.copyMakeBorder(large, crown, 0, 0, 0, cv2.BORDER_REFLECT)
     fade = np.linspace(0, 1, crown, dtype=np.float32)[:, None]
     large[:crown, :, 3] = np.rint(large[:crown, :, 3] * fade)
     return np.asarray(large, np.uint8)

@@ -66,8 +66,10 @@ def test_turn_is_a_rotation() -> None:
     assert np.linalg.det(matrix) == pytest.approx(1)
 
 
-def test_an_oblique_head_does_not_show_its_hidden_side() -> None:
+def test_an_oblique_head_turns_little_to_either_side() -> None:
     oblique = Camera(CAMERA.scale, CAMERA.joint, CAMERA.axis, CAMERA.depth, own_yaw=-35.0)
     back = oblique.project(NOSE, ALL, np.array([25, 0, 0]), ZERO)[0, 0]
     frontal = CAMERA.project(NOSE, ALL, np.array([25, 0, 0]), ZERO)[0, 0]
     assert 0 < back - 256 < 0.5 * (frontal - 256)
+    on = 256 - oblique.project(NOSE, ALL, np.array([-25, 0, 0]), ZERO)[0, 0]
+    assert back - 256 < on < 0.8 * (frontal - 256)
