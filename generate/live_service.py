@@ -46,10 +46,13 @@ SWEEP_SECONDS = 5.0  # between two looks for sessions to end
 MAX_OFFER = 64 << 10  # bytes of an SDP offer: browsers' have a few thousand
 MAX_MESSAGE = 1 << 20  # bytes of one WebSocket message: 5 s of sound at 96 kHz
 PAGE_FILES = {
-    "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.worklet.js": ("page.worklet.js", "text/javascript"),
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/page.worklet.js": ("page.worklet.js", "text/javascript; charset=utf-8"),
+    "/sample_astronaut.jpg": ("sample_astronaut.jpg", "image/jpeg"),
+    "/sample_ada.jpg": ("sample_ada.jpg", "image/jpeg"),
+    "/sample_noor.jpg": ("sample_noor.jpg", "image/jpeg"),
 }
 _RECORDING = re.compile(r"vasari-[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\.mp4")
 # Reports bring their styles and pictures with them, and no scripts.
@@ -143,7 +146,7 @@ def _file(name: str) -> bytes:
 async def _page(request: Request) -> Response:
     """The page's files."""
     name, kind = PAGE_FILES[request.url.path]
-    return Response(_file(name), media_type=f"{kind}; charset=utf-8")
+    return Response(_file(name), media_type=kind)
 
 
 async def _status(request: Request) -> dict[str, Any]:

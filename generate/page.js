@@ -11,6 +11,7 @@ const MARGIN = 0.006; // seconds between a frame's coming and its showing
 // While there is sound, the delay follows what is needed no faster than sound can be stretched
 // unheard; where that is too slow, both jump. In silence they jump sooner.
 const FOLLOW = 0.004, JUMP = 0.06, SILENT_JUMP = 0.02; // seconds per tick
+const HEARD_SECONDS = 4;
 const KEPT = 200; // measurements that the shown figures are of
 
 const $ = (id) => document.getElementById(id);
@@ -44,6 +45,7 @@ class Screen {
     this.clock = clock;
     this.frames = []; // decoded, not yet shown
     this.arrivals = []; // seconds from a frame's time to its being decoded
+    this.sizes = []; // bytes of the last frames
     this.shown = []; // when, of the last frames
     this.lags = []; // seconds from a frame's time to its being shown
     this.late = this.total = 0;
@@ -72,6 +74,7 @@ class Screen {
   decode(kind, time, data) {
     if (this.waiting && kind !== KEY_FRAME) return;
     this.waiting = false;
+    keep(this.sizes, data.byteLength);
     const type = kind === KEY_FRAME ? "key" : "delta";
     this.decoder.decode(new EncodedVideoChunk({ type, timestamp: Math.round(time * 1e6), data }));
   }
@@ -114,11 +117,16 @@ class Screen {
     return this.shown.filter((time) => time > since).length / 2;
   }
 
+  /** Mbit/s. */
+  get bitRate() {
+    return (8e-6 * this.rate * this.sizes.reduce((sum, size) => sum + size, 0)) / (this.sizes.length || 1);
+  }
+
   close() {
     cancelAnimationFrame(this.request);
     if (this.decoder && this.decoder.state !== "closed") this.decoder.close();
     this.frames.splice(0).forEach((frame) => frame.close());
-    this.arrivals = []; this.lags = []; this.shown = [];
+    this.arrivals = []; this.sizes = []; this.lags = []; this.shown = [];
   }
 }
 
@@ -165,15 +173,20 @@ class Speaker {
 class Captions {
   constructor(element) { this.element = element; this.lines = []; }
 
-  add({ time, text, words }) { this.lines.push({ time, text, words }); }
+  add({ time, text, words }) {
+    const end = Math.max(time + 1, ...words.map((word) => word[2])) + 0.4;
+    this.lines.push({ time, text, words, end });
+  }
+
+  /** What a recogniser heard is over when it is known: it stays as long as it takes to read. */
+  hear(text, now) { this.lines.push({ time: now, text, words: [], end: now + HEARD_SECONDS }); }
 
   cut(time) { this.lines = this.lines.filter((line) => line.time < time); this.cutAt = time; }
 
   show(now) {
     while (this.lines.length > 1 && this.lines[1].time <= now) this.lines.shift();
     const line = this.lines[0];
-    const end = line ? Math.max(line.time + 1, ...line.words.map((word) => word[2])) + 0.4 : 0;
-    const over = line && (now > end || (this.cutAt > line.time && now > this.cutAt));
+    const over = line && (now > line.end || (this.cutAt > line.time && now > this.cutAt));
     if (over) this.lines.shift();
     const visible = line && !over && line.time <= now;
     this.element.hidden = !visible;
@@ -247,11 +260,12 @@ const events = {
   session: (told) => { session = told; screen_.open(told); ready(true); declare(told); },
   pong: ({ time, now }) => clock.pong(time, now),
   caption: (line) => captions.add(line),
+  heard: ({ text }) => captions.hear(text, clock.now - screen_.delay),
   cut: ({ time }) => captions.cut(time),
   error: ({ message }) => say(message, true),
   closed: ({ reason }) => gone(`The session is over: ${reason}.`),
   recording: () => recording(true),
-  recorded: ({ name, note }) => { recording(false); offer(name); say(note ? `Recorded until: ${note}.` : "The recording is signed."); },
+  recorded: ({ name, note, captions: said }) => { recording(false); offer(name, said); say(note ? `Recorded until: ${note}.` : "The recording is signed."); },
   unrecorded: ({ message }) => { recording(false); say(message, true); },
 };
 
@@ -264,17 +278,23 @@ function media(data) {
   else screen_.decode(kind, time, new Uint8Array(data, 9));
 }
 
-function ping() { send({ type: "ping", time: seconds() }); }
+/** Ask for the time; tell how long frames take, by which the service adapts its bit rate. */
+function ping() {
+  const delay = quantile(screen_.arrivals.slice(-40), 0.5);
+  send({ type: "ping", time: seconds(), ...(delay !== undefined && { delay }) });
+}
 
 function ready(on) {
   $("opening").hidden = on;
+  $("keep").hidden = true;
   $("live").hidden = !on;
   $("note").hidden = !on;
   for (const id of ["speak", "mirror", "file", "hush", "record", "sound", "change"]) $(id).disabled = !on;
   if (!on) { recording(false); $("provenance").replaceChildren(); }
 }
 
-function declare({ watermark, signer, standing }) {
+function declare({ name, watermark, signer, standing }) {
+  $("verify").href = `/api/sessions/${name}/report`;
   const lines = { Watermark: watermark, "Signed by": `${signer} (${standing})` };
   $("provenance").replaceChildren(...Object.entries(lines).flatMap(([name, value]) => {
     const [term, text] = [document.createElement("dt"), document.createElement("dd")];
@@ -388,14 +408,17 @@ function recording(on) {
   $("recording-badge").hidden = !on;
 }
 
-function offer(name) {
+function offer(name, said) {
+  const address = `/api/recordings/${name}`;
+  const link = (textContent, label, rest) => {
+    const anchor = Object.assign(document.createElement("a"), { textContent, ...rest });
+    anchor.setAttribute("aria-label", `${label} ${name}`);
+    return anchor;
+  };
   const item = document.createElement("li");
-  const [file, report] = [document.createElement("a"), document.createElement("a")];
-  Object.assign(file, { href: `/api/recordings/${name}`, textContent: "Download", download: name });
-  Object.assign(report, { href: `/api/recordings/${name}/report`, textContent: "Verify this", target: "_blank", rel: "noopener" });
-  file.setAttribute("aria-label", `Download ${name}`);
-  report.setAttribute("aria-label", `Verify ${name}`);
-  item.append(name, document.createElement("br"), file, report);
+  item.append(name, document.createElement("br"), link("Download", "Download", { href: address, download: name }));
+  if (said) item.append(link("Captions", "Captions of", { href: `${address}/captions`, download: name.replace(/mp4$/, "vtt") }));
+  item.append(link("Verify this", "Verify", { href: `${address}/report`, target: "_blank", rel: "noopener" }));
   $("recordings").prepend(item);
 }
 
@@ -405,7 +428,7 @@ function tick() {
   speaker.steer(screen_.delay);
   if (!session) { $("figures").textContent = ""; return; }
   const [half, most] = [0.5, 0.95].map((q) => Math.round(1000 * (quantile(screen_.lags, q) ?? 0)));
-  $("figures").textContent = `${Math.round(screen_.rate)} frames/s · ${half} ms (95 %: ${most} ms)`;
+  $("figures").textContent = `${Math.round(screen_.rate)} frames/s · ${half} ms (95 %: ${most} ms) · ${screen_.bitRate.toFixed(1)} Mbit/s`;
 }
 
 function speak() {
@@ -422,7 +445,11 @@ $("text").onkeydown = (key) => {
   if (key.key === "Enter" && !key.shiftKey && !key.isComposing) { key.preventDefault(); speak(); }
 };
 $("portrait").onchange = ({ target }) => upload(target.files[0]);
-$("change").onclick = () => $("portrait").click();
+$("change").onclick = () => { $("opening").hidden = $("keep").hidden = false; $("portrait").focus(); };
+$("keep").onclick = () => { $("opening").hidden = true; $("change").focus(); };
+for (const sample of document.querySelectorAll(".samples button")) {
+  sample.onclick = async () => upload(await (await fetch(sample.value)).blob());
+}
 $("file").onclick = () => $("file-input").click();
 $("file-input").onchange = ({ target }) => play(target.files[0]);
 $("mirror").onclick = mirror;
