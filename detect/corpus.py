@@ -52,7 +52,7 @@ LEAD_IN = 1.0  # seconds of motion that are left out: the portrait comes to life
 
 CROPS = 4  # kept of each clip, at equal distances
 CROP_SIDE = 160  # pixels
-CROP_CONTEXT = 1.625  # CROP_SIDE is to CROP_CONTEXT as 128 pixels are to the 1.3 of the detector
+CROP_CONTEXT = 1.625  # CROP_SIDE is to CROP_CONTEXT as the detector's 112 pixels to its 1.1375
 
 SPLITS = ("train", "validation", "test")
 SHARES = (0.6, 0.15, 0.25)  # of the people of each source

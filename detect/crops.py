@@ -20,10 +20,9 @@ from vasari.errors import VideoError
 
 ImageArray = npt.NDArray[np.uint8]
 
-CROP_SIDE = 128  # pixels that the network sees
-# The network sees CONTEXT times the side of the box that MediaPipe finds (brows to chin): hair,
-# ears and the line of the jaw are where pasted faces end.
-CONTEXT = 1.3
+CROP_SIDE = 112  # pixels that the network sees
+# The network sees CONTEXT times the side of the box that MediaPipe finds, brows to chin.
+CONTEXT = 1.1375
 MIN_CONFIDENCE = 0.5
 SAMPLE_STEP = 0.5  # seconds from one sampled frame to the next
 MAX_SAMPLES = 240  # of a long video, at equal distances

@@ -20,7 +20,6 @@ Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 NETWORK, CALIBRATION = "detector.onnx", "detector.json"
-SIDE = 128  # pixels of a crop
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Calibration:
     # Contrast and sharpness (`look_of`) between which the network was validated.
     contrast: tuple[float, float]
     sharpness: tuple[float, float]
-    side: int = SIDE  # pixels of the crops that the network sees
+    side: int  # pixels of the crops that the network sees
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-WIDTHS = (24, 32, 64, 96)
+WIDTHS = (16, 24, 48, 80)
 RESIDUAL_LIMIT = 0.12  # of the range of luma: larger residues are edges of the scene
 
 # High-pass kernels of steganalysis (Fridrich & Kodovsky 2012), which leave what a camera, a codec
@@ -112,13 +112,13 @@ class Baseline(nn.Module):
 
 
 def make_network(name: str) -> tuple[nn.Module, int]:
-    """A network and the side of its crops, 128 or 112 pixels.
+    """A network and the side of its crops in pixels.
 
     Args:
         name: "vasari", "vgg19", "densenet121" (torchvision), or the name of a timm model.
     """
     if name == "vasari":
-        return DetectorNet(), 128
+        return DetectorNet(), 112
     if name == "vgg19":
         from torchvision.models import vgg19_bn
 

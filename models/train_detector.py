@@ -25,12 +25,6 @@ from vasari.detect.corpus import CROP_SIDE, GENERATED, REAL, Clip, read_crops, r
 from vasari.detect.pseudofakes import pseudo_fake
 from vasari.errors import InputError, OutputError
 from vasari.models.detector_network import make_network
-from vasari.models.reconstruction import (
-    UPSAMPLERS,
-    as_images,
-    reconstructed,
-    train_autoencoder,
-)
 
 ImageArray = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -40,7 +34,7 @@ BATCH = 16  # pairs
 PEAK_RATE, DECAY = 1.5e-3, 0.02
 SMOOTHING = 0.02  # of the labels: no crop is worth more than 98 % of certainty
 # What the fake of a pair is; the rest are pseudo-fakes.
-GENERATOR_SHARE, RECONSTRUCTION_SHARE = 0.4, 0.2
+GENERATOR_SHARE = 0.4
 VIDEO_SHARE = 0.6  # of the real crops that come from video, few as the people in it are
 VALIDATE_EVERY = 250  # steps
 VALIDATION_DRAWS = 3  # changed copies of each validation crop
@@ -54,7 +48,6 @@ class Options:
     changed: bool = True  # whether crops are re-encoded, scaled and coloured (AD), or not (OD)
     pseudo: bool = True  # whether fakes other than the generator's are made
     steps: int = 6000
-    reconstruction_steps: int = 300  # of each autoencoder
     seed: int = 0
     rate: float = PEAK_RATE
 
@@ -67,8 +60,6 @@ class Faces:
     generated: ImageArray  # (n, side, side, 3), of the same pairs
     chances: npt.NDArray[np.float64]  # (n,) of being drawn
     clips: npt.NDArray[np.int64]  # (n,) which pair each belongs to
-    reconstructions: ImageArray | None = None  # (k, side, side, 3)
-    reconstructed: npt.NDArray[np.int64] | None = None  # (k,) of which real crops
 
     @classmethod
     def read(cls, corpus: Path, split: str) -> Faces:
@@ -90,23 +81,6 @@ class Faces:
         chances = np.repeat(_chances([pair[REAL] for pair in whole]), each) / each
         clips = np.repeat(np.arange(len(whole)), each)
         return cls(np.concatenate(real), np.concatenate(generated), chances, clips)
-
-    def with_reconstructions(self, steps: int, random: Random) -> Faces:
-        """The same, with what small autoencoders make of a share of the real crops."""
-        made, sources = [], []
-        for index, upsampler in enumerate(UPSAMPLERS):
-            network = train_autoencoder(self.real, upsampler, steps, random)
-            chosen = np.arange(index, len(self.real), len(UPSAMPLERS))
-            made.extend(reconstructed(network, self.real[chosen]))
-            sources.append(chosen)
-        return Faces(
-            self.real,
-            self.generated,
-            self.chances,
-            self.clips,
-            np.stack(made),
-            np.concatenate(sources),
-        )
 
 
 def _chances(clips: list[Clip]) -> npt.NDArray[np.float64]:
@@ -145,11 +119,12 @@ class Sampler:
         kind = random.random() if self._options.pseudo else 0.0
         if kind < GENERATOR_SHARE:
             return faces.real[index], faces.generated[index]
-        if kind < GENERATOR_SHARE + RECONSTRUCTION_SHARE and faces.reconstructions is not None:
-            assert faces.reconstructed is not None
-            chosen = int(random.integers(len(faces.reconstructed)))
-            return faces.real[faces.reconstructed[chosen]], faces.reconstructions[chosen]
         return faces.real[index], pseudo_fake(faces.real[index], random)
+
+
+def as_images(crops: ImageArray) -> torch.Tensor:
+    """Crops, (n, side, side, 3) uint8, as (n, 3, side, side) float32 in 0..1."""
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
 
 
 def train(corpus: Path, output: Path, options: Options, say: Callable[[str], None]) -> None:
@@ -166,10 +141,6 @@ def train(corpus: Path, output: Path, options: Options, say: Callable[[str], Non
     torch.manual_seed(options.seed)
     faces, held_out = Faces.read(corpus, "train"), Faces.read(corpus, "validation")
     say(f"{len(faces.real)} pairs of crops to train on, {len(held_out.real)} to validate on")
-    if options.pseudo:
-        faces = faces.with_reconstructions(options.reconstruction_steps, random)
-        held_out = held_out.with_reconstructions(options.reconstruction_steps // 4, random)
-        say("autoencoders trained")
     network, side = make_network(options.network)
     sampler = Sampler(faces, side, options, random)
     judge = Judge(held_out, side, options)
@@ -224,11 +195,6 @@ class Judge:
                 plain = draw == 0 or not options.changed
                 change = Change.none(slack) if plain else Change.draw(random, slack)
                 fake = pseudo_fake(faces.real[index], random)
-                if faces.reconstructed is not None and index % 3 == 0:
-                    assert faces.reconstructions is not None
-                    fake = faces.reconstructions[
-                        int(np.flatnonzero(faces.reconstructed == index)[0])
-                    ]
                 sources = (faces.real[index], faces.generated[index], fake)
                 for kept, source in zip(pictures, sources, strict=True):
                     kept.append(change.apply(source, side))
