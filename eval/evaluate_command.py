@@ -8,6 +8,7 @@ from vasari.eval.detection_command import detection
 from vasari.eval.lips import main as lips
 from vasari.eval.motion import motion
 from vasari.eval.reenactment import reenactment
+from vasari.eval.tracking import tracking
 from vasari.eval.watermark import watermark
 
 
@@ -23,4 +24,5 @@ evaluate.add_command(detection)
 evaluate.add_command(lips, "lips")
 evaluate.add_command(motion)
 evaluate.add_command(reenactment)
+evaluate.add_command(tracking)
 evaluate.add_command(watermark)

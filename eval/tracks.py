@@ -15,6 +15,9 @@ RATE = 25.0  # frames per second at which tracks are compared
 BLINK_RISE = 0.2  # of the closure above its usual value; FaceMesh never sees an eye quite shut
 USUAL_SPAN = 1.0  # seconds to each side over which the usual closure is taken
 SHORTEST = 0.12  # seconds between two blinks
+# Trackers quiver from frame to frame, which no one sees and which tells real tracks at once: a
+# Gaussian of this many seconds takes it out before tracks are judged.
+QUIVER = 0.08
 SPAN = 50  # frames of a piece that the classifier judges
 FOLDS = 5
 RIDGE = 1.0  # of the classifier: it has few pieces and must not learn them by heart
@@ -46,20 +49,28 @@ def blink_starts(motion: Motion) -> Float64Array:
 
 
 def pieces_of(motion: Motion) -> Float64Array:
-    """What the classifier sees of each SPAN frames of a head's turns, (N, 12).
+    """What the classifier sees of each SPAN frames of a head's turns, (N, 9).
 
-    Logarithms of deviation, speed and acceleration of each angle, and how each angle goes on from
-    frame to frame.
+    Logarithms of the deviation and of the speed of each angle, and how its speed goes on.
     """
-    turns = at_rate(motion).rotation.astype(np.float64)
+    turns = _calmed(at_rate(motion).rotation.astype(np.float64))
     rows = [_piece(turns[at : at + SPAN]) for at in range(0, len(turns) - SPAN + 1, SPAN)]
-    return np.array(rows).reshape(-1, 12)
+    return np.array(rows).reshape(-1, 9)
+
+
+def _calmed(turns: Float64Array) -> Float64Array:
+    """The turns without quiver."""
+    reach = round(3 * QUIVER * RATE)
+    kernel = np.exp(-((np.arange(-reach, reach + 1) / (QUIVER * RATE)) ** 2) / 2)
+    padded = np.pad(turns, ((reach, reach), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis=0)
+    return np.asarray(windows @ (kernel / kernel.sum()))
 
 
 def _piece(turns: Float64Array) -> Float64Array:
-    speed, acceleration = np.diff(turns, axis=0), np.diff(turns, 2, axis=0)
-    sizes = [np.log(track.std(axis=0) + 0.01) for track in (turns, speed, acceleration)]
-    goes_on = (speed[1:] * speed[:-1]).mean(axis=0) / (speed**2).mean(axis=0).clip(1e-6)
+    speed = np.diff(turns, axis=0)
+    sizes = [np.log(track.std(axis=0) + 0.01) for track in (turns, speed)]
+    goes_on = (speed[5:] * speed[:-5]).mean(axis=0) / (speed**2).mean(axis=0).clip(1e-6)
     return np.concatenate([*sizes, goes_on])
 
 

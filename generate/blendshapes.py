@@ -256,11 +256,16 @@ def _mirrored(shape: Float32Array) -> Float32Array:
     return np.asarray(shape[mirror()] * np.array([-1, 1, 1], np.float32))
 
 
+def skin_distance(points: tuple[int, ...]) -> Float32Array:
+    """Distance along the template's skin to the nearest of some points, (468,) cm."""
+    return np.asarray(_geodesics()[list(points)].min(axis=0), np.float32)
+
+
 def _pull(handles: tuple[Handle, ...]) -> Float32Array:
     """Spread the pulls of handles over the skin, (478, 3) cm."""
     shape = np.zeros((ALL_POINTS, 3), np.float32)
     for handle in handles:
-        distance = _geodesics()[list(handle.points)].min(axis=0)
+        distance = skin_distance(handle.points)
         share = np.exp(-0.5 * (distance / handle.radius) ** 2)
         shape[:MESH_POINTS] += share[:, None] * np.array(handle.pull, np.float32)
     return shape
@@ -291,7 +296,7 @@ def _laplacian() -> Float32Array:
 
 def _spread_smoothly(points: tuple[int, ...], pulls: Float32Array) -> Float32Array:
     """Spread pulls given on the lips to a smooth field that rests away from the mouth."""
-    still = np.flatnonzero(_geodesics()[list(points)].min(axis=0) > 3.0)
+    still = np.flatnonzero(skin_distance(points) > 3.0)
     values = np.zeros((len(points) + len(still), 3), np.float32)
     values[: len(points)] = pulls
     bending = _laplacian() @ _laplacian()  # biharmonic: no cusp at the points that pull

@@ -71,6 +71,8 @@ class Tracker:
     Args:
         first: (478, 3) pixels: the performer at the zero of head pose and gaze. The resting
             expression is this face with its lips closed.
+
+    `rest` is that resting face, (478, 3) cm.
     """
 
     def __init__(self, first: Float32Array) -> None:
@@ -79,8 +81,8 @@ class Tracker:
         self._camera = Camera.before(first, self._home)
         own = self._home.unplace(first)
         self._model = own
-        self._rest = own + lip_closure(own)
-        shapes = face_shapes(self._rest)
+        self.rest = own + lip_closure(own)
+        shapes = face_shapes(self.rest)
         self._design = np.stack([_measure(shape) for shape in shapes], axis=1)
         ridge = RIDGE * (self._design**2).sum(axis=0).mean()
         self._gram = self._design.T @ self._design + ridge * np.eye(len(shapes))
@@ -89,9 +91,8 @@ class Tracker:
 
     def pose(self, mesh: Float32Array) -> Pose:
         """The pose of one mesh, (478, 3) pixels."""
-        placement = align(mesh, self._model)
-        face = placement.unplace(mesh)
-        target = self._design.T @ _measure(face - self._rest)
+        placement, face = self._placed(mesh)
+        target = self._design.T @ _measure(face - self.rest)
         self._last = _bounded_fit(self._gram, target, self._last)
         rotation = turn_angles(placement.rotation @ self._home.rotation.T)
         return Pose(
@@ -100,6 +101,15 @@ class Tracker:
             self._translation(mesh, placement, rotation),
             _gaze(face) - self._first_gaze,
         )
+
+    def face(self, mesh: Float32Array) -> Float32Array:
+        """The points of a mesh without head pose, (478, 3) cm, as those of `rest`."""
+        return self._placed(mesh)[1]
+
+    def _placed(self, mesh: Float32Array) -> tuple[Placement, Float32Array]:
+        """Where the head is, and its points in its own frame."""
+        placement = align(mesh, self._model)
+        return placement, placement.unplace(mesh)
 
     def _translation(
         self, mesh: Float32Array, placement: Placement, rotation: Float32Array

@@ -207,7 +207,9 @@ class Run:
         self._average = copy.deepcopy(network).eval()
         self._network, self._optimiser = self._accelerator.prepare(network, optimiser)
         self._average.to(self._accelerator.device)
-        self._step, self._history = 0, [] if not self._resume() else self._history
+        self._step = 0
+        self._history: list[dict[str, float]] = []
+        self._resume()
 
     def train(self) -> None:
         """Train until there is no more progress on the people held out."""
@@ -298,17 +300,16 @@ class Run:
         torch.save(state, draft)
         draft.replace(self._folder / CHECKPOINT)
 
-    def _resume(self) -> bool:
+    def _resume(self) -> None:
         """Go on where a run in the folder was stopped, if there was one."""
         file = self._folder / CHECKPOINT
         if not file.exists():
-            return False
+            return
         state = torch.load(file, map_location=self._accelerator.device, weights_only=True)
         self._accelerator.unwrap_model(self._network).load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._step, self._history = state["step"], state["history"]
-        return True
 
 
 def _split(takes: Sequence[Take], held_out: Sequence[str]) -> tuple[list[Take], list[Take]]:
