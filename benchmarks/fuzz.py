@@ -217,7 +217,7 @@ def work(pipe: Connection, seeds: list[tuple[str, bytes]], numbers: range, folde
     from vasari.watermark import reading
 
     reading.read_video = functools.partial(reading.read_video, transformed=False)
-    limit_process()
+    limit_process(BATCH * MAX_SECONDS)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # native code has a lot to say
     for number in numbers:
         rng = random.Random(number)

@@ -7,9 +7,11 @@ reported as what it is.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,9 +23,11 @@ from vasari.errors import InputError, VasariError
 Parameters = ParamSpec("Parameters")
 Outcome = TypeVar("Outcome")
 
-# An honest file takes a second or two: its bytes are hashed once and a few frames are decoded.
+# Of processor time: an honest file takes a second or two, and some ten if a watermark is searched
+# for. On a busy machine that can be a long time.
 BASE_SECONDS = 60.0
 BYTES_PER_SECOND = 20 << 20  # a slow disk
+PATIENCE = 5  # how many times as long it may take by the clock
 # Of address space, most of which is reserved by libraries and never used.
 MAX_MEMORY = 8 << 30  # bytes
 
@@ -47,24 +51,30 @@ def isolated(
         VasariError: the function raised it.
     """
     seconds = _seconds(path)
-    call = pickle.dumps(sys.path) + pickle.dumps((function, arguments, options))
+    call = b"".join(map(pickle.dumps, (sys.path, seconds, (function, arguments, options))))
     try:
         process = subprocess.run(  # noqa: S603 - this very module
             [sys.executable, "-m", __name__],
             input=call,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # the last words of native code help no one
-            timeout=seconds,
+            timeout=PATIENCE * seconds,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"{path} is corrupt: reading it took more than {seconds:.0f} s") from error
+        raise _too_slow(path, PATIENCE * seconds) from error
+    if process.returncode == -signal.SIGXCPU:
+        raise _too_slow(path, seconds)
     if process.returncode != 0:
         raise InputError(f"{path} is corrupt: reading it crashed the reader")
     outcome = pickle.loads(process.stdout)  # noqa: S301 - from our own process
     if isinstance(outcome, VasariError):
         raise outcome
     return outcome  # type: ignore[no-any-return]
+
+
+def _too_slow(path: Path, seconds: float) -> InputError:
+    return InputError(f"{path} is corrupt: reading it took more than {seconds:.0f} s")
 
 
 def _seconds(path: Path) -> float:
@@ -74,8 +84,10 @@ def _seconds(path: Path) -> float:
     return BASE_SECONDS + size / BYTES_PER_SECOND
 
 
-def limit_process() -> None:
-    """Limit what this process may take: for good, and for those that it starts."""
+def limit_process(seconds: float) -> None:
+    """Limit the memory and the processor time that this process may take, for good."""
+    soft = max(math.ceil(seconds), 1)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
 
@@ -84,9 +96,9 @@ def _work() -> None:
     """What the process does: read a call, make it, and write what came of it."""
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what native code prints is no part of the outcome
-    limit_process()
     try:
         sys.path = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our parent
+        limit_process(pickle.load(sys.stdin.buffer))  # noqa: S301
         function, arguments, options = pickle.load(sys.stdin.buffer)  # noqa: S301
         outcome = function(*arguments, **options)
     except VasariError as error:
