@@ -28,6 +28,7 @@ Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 PATCH_DENSITY = 11.0  # pixels of a patch per cm of the face; a frame of 512 pixels has about 13
+LIP_BLUR = 1.0  # pixels of a patch: how softly colours begin to change outside the lips
 BLUR = 0.35  # of the frame's pixels for one of a patch beyond the first: keeps a patch smooth
 
 
@@ -152,26 +153,22 @@ def change(frame: ImageArray, region: Region, warp: Float32Array, fields: Float3
     """
     import cv2
 
+    from vasari.generate.retouch import retouch
+
     window = patch_window(region, warp, len(frame))
     area = np.s_[window.top : window.top + window.height, window.left : window.left + window.width]
     inside = warp.copy()
     inside[:, 2] -= window.corner
-    size = (window.width, window.height)
-    shift = fields[:2].transpose(1, 2, 0) @ warp[:, :2].T
-    shift, added = (
-        cv2.warpAffine(np.ascontiguousarray(planes), inside, size, flags=cv2.INTER_LINEAR)
-        for planes in (shift, fields[2:].transpose(1, 2, 0) * np.float32(255))
-    )
-    shift[..., 0] += np.arange(window.width, dtype=np.float32)
-    shift[..., 1] += np.arange(window.height, dtype=np.float32)[:, None]
-    moved = cv2.remap(
-        np.ascontiguousarray(frame[area]),
-        shift,
-        None,
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    frame[area] = cv2.add(moved, added, dtype=cv2.CV_8U)
+    back = cv2.invertAffineTransform(inside)
+    retouch(frame[area], frame[area].copy(), fields, inside, back)
+
+
+def _outside(opening: ImageArray) -> Float32Array:
+    """1 where a pixel lies outside an opening, (h, w) 0..255, and 0 inside: (h, w)."""
+    import cv2
+
+    near = cv2.GaussianBlur(cv2.dilate(opening, np.ones((3, 3), np.uint8)), (0, 0), LIP_BLUR)
+    return np.float32(1) - near / np.float32(255)
 
 
 class TouchUp:
@@ -196,8 +193,13 @@ class TouchUp:
             return  # the face has left the frame
         looks = [look(frame, region, warp, mesh) for region, warp in shown]
         answers = self._ask(looks)
-        for (region, warp), answer, rest in zip(shown, answers, self._at_rest, strict=True):
-            change(frame, region, warp, answer - rest)
+        for (region, warp), seen, answer, rest in zip(
+            shown, looks, answers, self._at_rest, strict=True
+        ):
+            fields = answer - rest
+            if region is MOUTH:  # what it would add between the lips is a blur of all teeth
+                fields[2:] *= _outside(seen.opening)
+            change(frame, region, warp, fields)
 
     @staticmethod
     def _warps(anchors: Float32Array) -> list[Float32Array]:

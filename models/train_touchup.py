@@ -31,6 +31,7 @@ from vasari.generate.touchup import (
     patch_warp,
     place_regions,
 )
+from vasari.models.touchup import limits
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
@@ -46,8 +47,6 @@ MAX_SLIP = 5.0  # pixels: a truth that slips farther was tracked badly and is le
 
 # Network.
 WIDTHS = (16, 32, 48)  # channels at a half, a quarter and an eighth of a patch's size
-BORDER = 10  # pixels in which the change fades to nothing
-MAX_SHIFT, MAX_ADDED = 6.0, 0.5  # pixels, and of the colours' range
 
 # Training.
 BATCH = 16  # mouths; as many pixels of eyes
@@ -201,19 +200,21 @@ class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is u
         self.up1 = _convolution(wide, wide)
         self.last = _convolution(wide, 4 * 5)
         nn.init.zeros_(self.last.weight)
-        limits = torch.tensor([MAX_SHIFT] * 2 + [MAX_ADDED] * 3)[:, None, None]
-        self.register_buffer("limits", limits * _window(region.height, region.width))
+        self.limits = torch.from_numpy(limits(region.height, region.width))
 
     def forward(self, looks: torch.Tensor) -> torch.Tensor:
-        """From (n, 7, h, w) looks to (n, 5, h, w) shifts and added colours."""
+        """From (n, 7, h, w) looks to answers, (n, 20, h / 2, w / 2)."""
         tone = looks[:, 3:6].mean((2, 3), keepdim=True)
         seen = torch.cat([looks[:, :3] - tone, looks[:, 3:6] - tone, looks[:, 6:]], dim=1)
         first = _chain(self.down1, seen)
         second = _chain(self.down2, first)
         deep = _chain(self.up3, _chain(self.down3, second))
         middle = _chain(self.up2, _double(deep) + second)
-        fine = functional.relu(self.up1(_double(middle) + first))
-        return torch.tanh(functional.pixel_shuffle(self.last(fine), 2)) * self.limits
+        return self.last(functional.relu(self.up1(_double(middle) + first)))
+
+    def fields(self, looks: torch.Tensor) -> torch.Tensor:
+        """From (n, 7, h, w) looks to (n, 5, h, w) shifts and added colours."""
+        return torch.tanh(functional.pixel_shuffle(self(looks), 2)) * self.limits
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
@@ -228,16 +229,6 @@ def _chain(layers: nn.ModuleList, values: torch.Tensor) -> torch.Tensor:
 
 def _double(values: torch.Tensor) -> torch.Tensor:
     return functional.interpolate(values, scale_factor=2, mode="nearest")
-
-
-def _window(height: int, width: int) -> torch.Tensor:
-    """1 inside a patch, 0 at its border, (h, w)."""
-    rows, columns = (
-        torch.clamp(torch.minimum(torch.arange(n), n - 1 - torch.arange(n)) / BORDER, max=1)
-        for n in (height, width)
-    )
-    ramp = rows[:, None] * columns
-    return ramp * ramp * (3 - 2 * ramp)
 
 
 def apply_fields(shown: torch.Tensor, fields: torch.Tensor) -> torch.Tensor:
@@ -364,7 +355,7 @@ def train(stack: ImageArray, region: Region, steps: int, seed: int) -> Iterator[
         chosen = torch.multinomial(weights, batch_size, replacement=True, generator=chance)
         batch = torch.from_numpy(stack[chosen.numpy()].astype(np.float32) / np.float32(255))
         batch = augment(_with_identities(batch, chance), chance)
-        loss = loss_of(batch[:, :3], network(batch[:, :7]), batch[:, 7:])
+        loss = loss_of(batch[:, :3], network.fields(batch[:, :7]), batch[:, 7:])
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

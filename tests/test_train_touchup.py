@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 
 from vasari.generate.touchup import MOUTH, RIGHT_EYE, change  # noqa: E402
 from vasari.models import train_touchup as training  # noqa: E402
-from vasari.models.touchup import TouchUpNetwork  # noqa: E402
+from vasari.models.touchup import TouchUpNetwork, limits  # noqa: E402
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_what_is_written_is_what_was_trained(
     training.write(network, region, tmp_path / "network.onnx")
     looks = np.random.default_rng(0).random((count, 7, region.height, region.width), np.float32)
     with torch.no_grad():
-        expected = network(torch.from_numpy(looks)).numpy()
+        expected = network.fields(torch.from_numpy(looks)).numpy()
     found = TouchUpNetwork((tmp_path / "network.onnx").read_bytes())(looks)
     assert np.abs(expected).max() > 0.1
     assert np.allclose(found, expected, atol=1e-4)
@@ -57,8 +57,7 @@ def test_training_changes_patches_as_rendering_changes_frames() -> None:
     size = (MOUTH.height, MOUTH.width)
     smooth = cv2.GaussianBlur(np.random.default_rng(0).random((*size, 3), np.float32), (0, 0), 4)
     frame = np.rint(255 * (smooth - smooth.min()) / np.ptp(smooth)).astype(np.uint8)
-    window = training._window(*size).numpy()
-    fields = np.array([3, -2, 0.1, 0, -0.1], np.float32)[:, None, None] * window
+    fields = np.array([0.5, -0.3, 0.2, 0, -0.2], np.float32)[:, None, None] * limits(*size)
     shown = torch.from_numpy(frame.transpose(2, 0, 1)[None] / np.float32(255))
     expected = training.apply_fields(shown, torch.from_numpy(fields[None]))[0].numpy()
     square = np.pad(frame, ((0, MOUTH.width - MOUTH.height), (0, 0), (0, 0)))
