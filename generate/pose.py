@@ -77,7 +77,7 @@ class Camera:
             project(
                 np.asarray(points, np.float32),
                 np.asarray(share, np.float32),
-                turn(self._limit(rotation)),
+                self.turned(rotation),
                 shift.astype(np.float32),
                 np.asarray(self.axis, np.float32),
                 joint.astype(np.float32),
@@ -89,6 +89,10 @@ class Camera:
                 np.float32(translation[2] >= 0),
             )
         )
+
+    def turned(self, rotation: Float32Array) -> Float32Array:
+        """The matrix, (3, 3), by which the head turns for a rotation, (3,) degrees."""
+        return turn(self._limit(rotation))
 
     def _limit(self, rotation: Float32Array) -> Float32Array:
         """Ease a rotation off before it shows what the portrait hides."""

@@ -276,3 +276,36 @@ def express(rest, shapes, weights):  # type: ignore[no-untyped-def]
                 for c in range(3):
                     points[p, c] += weights[s] * shapes[s, p, c]
     return points
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def shade(frame, gains, cell):  # type: ignore[no-untyped-def]
+    """Make a frame lighter by gains, interpolated bilinearly between the centres of cells.
+
+    Args:
+        frame: (H, W, 3) uint8, changed.
+        gains: (H / cell, W / cell) float32, 0 for no change, 0.1 for a tenth more.
+        cell: pixels across a cell.
+    """
+    rows, columns = gains.shape
+    line = np.empty(columns + 2, np.float32)
+    for y in range(frame.shape[0]):
+        at = (np.float32(y) + np.float32(0.5)) / np.float32(cell) - np.float32(0.5)
+        upper = int(np.floor(at))
+        down = at - np.float32(upper)
+        above, below = gains[max(upper, 0)], gains[min(upper + 1, rows - 1)]
+        for column in range(columns):
+            line[column + 1] = above[column] + down * (below[column] - above[column])
+        line[0], line[columns + 1] = line[1], line[columns]
+        for column in range(columns + 1):
+            left, right = line[column], line[column + 1]
+            if left == 0 and right == 0:
+                continue
+            start = column * cell - cell // 2
+            for step in range(max(0, -start), min(cell, frame.shape[1] - start)):
+                x = np.uint64(start + step)
+                along = (np.float32(step) + np.float32(0.5)) / np.float32(cell)
+                gain = np.float32(1) + left + along * (right - left)
+                for c in range(3):
+                    lit = gain * np.float32(frame[y, x, c]) + np.float32(0.5)
+                    frame[y, x, c] = np.uint8(min(lit, np.float32(255)))

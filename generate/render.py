@@ -25,6 +25,7 @@ from vasari.generate.mouth import (
 )
 from vasari.generate.portrait import Portrait
 from vasari.generate.pose import Camera
+from vasari.generate.shading import Shading
 from vasari.generate.sheet import Sheet, lay_sheet
 from vasari.generate.topology import (
     ALL_POINTS,
@@ -75,6 +76,7 @@ class Renderer:
         self._retoucher = retoucher
         self._camera = Camera.before(portrait.mesh, portrait.placement)
         self._sheet: Sheet = lay_sheet(portrait)
+        self._shading = Shading(portrait, self._sheet)
         own = portrait.placement.unplace(portrait.mesh)
         self._rest = own + lip_closure(own)
         self._shapes = face_shapes(self._rest)
@@ -137,6 +139,7 @@ class Renderer:
             lower=lower[:, :2],
             light=self._mouth_light(face),
         )
+        self._shading.apply(self._frame, sheet, self._camera.turned(pose.rotation))
         if self._retoucher:
             self._retoucher.apply(self._frame, anchors=skull[:, :2], mesh=sheet[:ALL_POINTS, :2])
         return self._frame
