@@ -86,3 +86,36 @@ def build(
         raise VasariError(
             f"{output}: the classes differ by more than the faces; see the lines above"
         )
+
+
+@corpus.command(no_args_is_help=True)
+@click.option("--portraits", type=_folder, required=True, help="Folder of pictures of faces.")
+@click.option("--speech", type=_folder, required=True, help="Folder of sound files.")
+@click.option("--limit", default=20, show_default=True, help="Clips to render.")
+def marks(portraits: Path, speech: Path, limit: int) -> None:
+    """Compare the scores of marked and unmarked renderings of the same clips.
+
+    The unmarked ones exist in memory only.
+    """
+    from vasari.detect import corpus as corpora
+    from vasari.detect.marks import mark_effects
+    from vasari.detect.scoring import Detector
+    from vasari.generate.progress import reporting
+
+    plan = corpora.Plan(
+        portraits=corpora.files_in(portraits, corpora.IMAGE_SUFFIXES),
+        speech=corpora.files_in(speech, corpora.SOUND_SUFFIXES),
+        real=(),
+        limit=limit,
+    )
+    with reporting("clips") as progress:
+        effects = list(mark_effects(plan, Detector.shipped(), progress))
+    if not effects:
+        raise VasariError("no clip showed a face; give other portraits")
+    differences = [effect.marked - effect.unmarked for effect in effects]
+    largest = max(differences, key=abs)
+    click.echo(
+        f"{len(effects)} clips, probability marked minus unmarked: mean "
+        f"{sum(differences) / len(differences):+.4f}, mean size "
+        f"{sum(map(abs, differences)) / len(differences):.4f}, largest {largest:+.4f}"
+    )

@@ -24,6 +24,7 @@ from vasari.detect.crops import SAMPLE_STEP, Box, FaceFinder, Media, Sample, ope
 from vasari.models.detector import Calibration, DetectorNetwork, Operating, load_detector, look_of
 
 Float32Array = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.uint8]
 
 MIN_FACE = 48  # pixels of the detected face: below, nothing of the generator is left to see
 MIN_FRAMES = 3  # of a video that show a face: below, one bad frame would decide
@@ -97,7 +98,7 @@ class Detector:
 
     def __init__(self, network: DetectorNetwork, calibration: Calibration) -> None:
         self._network = network
-        self._calibration = calibration
+        self.calibration = calibration
 
     @classmethod
     def shipped(cls) -> Detector:
@@ -115,9 +116,9 @@ class Detector:
             InputError: the file cannot be read.
         """
         media = open_media(path)
-        frames, sampled = self._look(media)
-        operating = self._calibration.frame if media.rate is None else self._calibration.clip
-        reason = why_not(media, frames, sampled, self._calibration)
+        frames, sampled = self.look(media.samples())
+        operating = self.calibration.frame if media.rate is None else self.calibration.clip
+        reason = why_not(media, frames, sampled, self.calibration)
         probability = _probability(frames, operating)
         return Detection(
             path=str(path),
@@ -133,12 +134,18 @@ class Detector:
             frame_rate=media.rate,
         )
 
-    def _look(self, media: Media) -> tuple[tuple[FrameScore, ...], int]:
-        """The scores of the frames that show a face, and how many were looked at."""
+    def look(
+        self, frames: Iterable[tuple[float, ImageArray]]
+    ) -> tuple[tuple[FrameScore, ...], int]:
+        """Look at frames, (H, W, 3) uint8 sRGB, with their times in seconds.
+
+        Returns:
+            The scores of those that show a face, and how many there were.
+        """
         scores: list[FrameScore] = []
         sampled = 0
         with FaceFinder() as finder:
-            for batch in _batches(finder.find_all(media.samples())):
+            for batch in _batches(finder.find_all(frames)):
                 sampled += len(batch)
                 scores.extend(self._frame_scores([each for each in batch if each.box]))
         return tuple(scores), sampled
@@ -212,10 +219,15 @@ def suspicious_seconds(frames: Sequence[FrameScore], operating: Operating) -> tu
     )
 
 
+def mean_evidence(frames: Sequence[FrameScore]) -> float:
+    """The evidence of a clip, log odds before calibration: the mean of its frames'."""
+    return float(np.mean([frame.score for frame in frames]))
+
+
 def _probability(frames: Sequence[FrameScore], operating: Operating) -> float | None:
     if not frames:
         return None
-    return operating.probability(float(np.mean([frame.score for frame in frames])))
+    return operating.probability(mean_evidence(frames))
 
 
 def _decide(reason: str, probability: float | None, operating: Operating) -> Decision:

@@ -30,14 +30,14 @@ ImageArray = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 Random = np.random.Generator
 
-BATCH = 16  # pairs
+BATCH = 10  # pairs
 PEAK_RATE, DECAY = 1.5e-3, 0.02
 SMOOTHING = 0.02  # of the labels: no crop is worth more than 98 % of certainty
 # What the fake of a pair is; the rest are pseudo-fakes.
 GENERATOR_SHARE = 0.4
 VIDEO_SHARE = 0.6  # of the real crops that come from video, few as the people in it are
-VALIDATE_EVERY = 250  # steps
-VALIDATION_DRAWS = 3  # changed copies of each validation crop
+VALIDATE_EVERY = 500  # steps
+VALIDATION_DRAWS = 2  # changed copies of each validation crop
 
 
 @dataclass(frozen=True)

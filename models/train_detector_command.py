@@ -33,7 +33,7 @@ DATA = ("original", "augmented", "pseudo")
     type=click.Choice(DATA),
     help="Clips as they are; also encoded, scaled and coloured anew; also fakes of other kinds.",
 )
-@click.option("--steps", default=6000, show_default=True, help="Batches of 16 pairs.")
+@click.option("--steps", default=6000, show_default=True, help="Batches of 10 pairs.")
 @click.option("--rate", default=1.5e-3, show_default=True, help="Highest learning rate.")
 @click.option("--seed", default=0, show_default=True, help="Draws pairs and changes.")
 @click.option("--threads", default=1, show_default=True, help="Of the processor.")
