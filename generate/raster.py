@@ -288,24 +288,22 @@ def shade(frame, gains, cell):  # type: ignore[no-untyped-def]
         cell: pixels across a cell.
     """
     rows, columns = gains.shape
-    line = np.empty(columns + 2, np.float32)
-    for y in range(frame.shape[0]):
+    height, width = frame.shape[:2]
+    values = frame.reshape(height, 3 * width)  # in one row, so that the loop can be vectorised
+    wide = np.empty((rows, 3 * width), np.float32)  # the gains of each row of cells
+    for x in range(width):
+        at = (np.float32(x) + np.float32(0.5)) / np.float32(cell) - np.float32(0.5)
+        left = min(max(int(np.floor(at)), 0), columns - 2)
+        along = min(max(at - np.float32(left), np.float32(0)), np.float32(1))
+        for row in range(rows):
+            gain = gains[row, left] + along * (gains[row, left + 1] - gains[row, left])
+            wide[row, 3 * x : 3 * x + 3] = gain + np.float32(1)
+    for y in range(height):
         at = (np.float32(y) + np.float32(0.5)) / np.float32(cell) - np.float32(0.5)
-        upper = int(np.floor(at))
-        down = at - np.float32(upper)
-        above, below = gains[max(upper, 0)], gains[min(upper + 1, rows - 1)]
-        for column in range(columns):
-            line[column + 1] = above[column] + down * (below[column] - above[column])
-        line[0], line[columns + 1] = line[1], line[columns]
-        for column in range(columns + 1):
-            left, right = line[column], line[column + 1]
-            if left == 0 and right == 0:
-                continue
-            start = column * cell - cell // 2
-            for step in range(max(0, -start), min(cell, frame.shape[1] - start)):
-                x = np.uint64(start + step)
-                along = (np.float32(step) + np.float32(0.5)) / np.float32(cell)
-                gain = np.float32(1) + left + along * (right - left)
-                for c in range(3):
-                    lit = gain * np.float32(frame[y, x, c]) + np.float32(0.5)
-                    frame[y, x, c] = np.uint8(min(lit, np.float32(255)))
+        upper = min(max(int(np.floor(at)), 0), rows - 2)
+        down = min(max(at - np.float32(upper), np.float32(0)), np.float32(1))
+        above, below = wide[upper], wide[upper + 1]
+        for i in range(3 * width):
+            gain = above[i] + down * (below[i] - above[i])
+            lit = gain * np.float32(values[y, i]) + np.float32(0.5)
+            values[y, i] = np.uint8(min(lit, np.float32(255)))
