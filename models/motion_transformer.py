@@ -22,7 +22,7 @@ from vasari.errors import VasariError
 Float32Array = npt.NDArray[np.float32]
 
 WEIGHTS = "motion.npz"
-SHA256 = "59972c2e5c5dd0b748d788acbf31517f1b9dc6404a9e38fc5d3d83a7d7434208"
+SHA256 = "d119f11fc8b1429083cdd4a824edfd2d4187818a0303484273a652bbde4a034e"
 
 RATE = 25.0  # frames per second of everything in here
 PAST, WINDOW = 10, 50  # frames: of the window before, and made at a time

@@ -211,10 +211,14 @@ class Run:
         self._history: list[dict[str, float]] = []
         self._resume()
 
-    def train(self) -> None:
-        """Train until there is no more progress on the people held out."""
-        total = 0.0
-        while self._step < self._config.steps and not self._stalled():
+    def train(self, until: int | None = None) -> None:
+        """Train until there is no more progress on the people held out.
+
+        Args:
+            until: the step at which to stop at the latest; by default the last of the config.
+        """
+        last, total = self._config.steps if until is None else until, 0.0
+        while self._step < last and not self._stalled():
             total += self._learn_once()
             if self._step % self._config.check_every == 0:
                 self._note(total / self._config.check_every)

@@ -1,0 +1,85 @@
+"""Gestures: drawn in windows that join, by a seed, under wishes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vasari.generate.channels import CHANNELS, INDEX, channels_of, face_weights
+from vasari.generate.controls import Controls
+from vasari.generate.gestures import Gestures
+from vasari.generate.keyframes import wishes_at
+from vasari.generate.motion import ARKIT_INDEX, Motion
+from vasari.models.motion_transformer import (
+    LENGTH,
+    PAST,
+    SOUND,
+    WINDOW,
+    WISH_SIZE,
+    WISHES,
+    Conditions,
+    load_motion_transformer,
+)
+
+
+def _track(seed: int, windows: int = 3, **wishes: object) -> np.ndarray:
+    """Rotation at the frames of some windows of talk."""
+    gestures, rows = Gestures(seed), []
+    sound = np.random.default_rng(0).random((windows, WINDOW, SOUND)).astype(np.float32)
+    for heard in sound:
+        times = gestures.times()
+        gestures.draw(heard, wishes_at(Controls(**wishes), times))
+        rows.append(gestures.at(times).rotation)
+    return np.concatenate(rows)
+
+
+def test_windows_join() -> None:
+    turns = np.concatenate([np.abs(np.diff(_track(seed), axis=0)) for seed in range(3)])
+    seams = turns[WINDOW - 1 :: 3 * WINDOW - 1]
+    assert seams.max() < np.percentile(turns, 99)
+
+
+def test_a_seed_is_a_take() -> None:
+    first, again, other = _track(1, 1), _track(1, 1), _track(2, 1)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.5
+
+
+def test_times_go_on() -> None:
+    gestures = Gestures(0)
+    first = gestures.times()
+    gestures.draw(np.zeros((WINDOW, SOUND), np.float32), wishes_at(Controls(), first))
+    assert gestures.times()[0] - first[-1] == pytest.approx(first[1] - first[0])
+
+
+def test_the_network_uses_each_condition() -> None:
+    network, rng = load_motion_transformer(), np.random.default_rng(0)
+    noisy = rng.standard_normal((1, WINDOW, len(CHANNELS))).astype(np.float32)
+    arrays = {
+        "past": rng.standard_normal((1, PAST, len(CHANNELS))),
+        "past_known": np.ones(1),
+        "sound": rng.random((1, LENGTH, SOUND)),
+        "sound_known": np.ones(1),
+        "wishes": rng.standard_normal((1, WISH_SIZE)),
+        "wishes_known": np.ones((1, len(WISHES))),
+    }
+    given = {name: array.astype(np.float32) for name, array in arrays.items()}
+    made = network(noisy, 0.9, Conditions(**given))
+    assert made.shape == noisy.shape
+    for name, array in given.items():
+        changed = network(noisy, 0.9, Conditions(**given | {name: np.zeros_like(array)}))
+        assert np.abs(changed - made).max() > 1e-3, name
+
+
+def test_channels_of_a_face() -> None:
+    expression = np.zeros((2, 52), np.float32)
+    expression[1, ARKIT_INDEX["jawOpen"]] = 0.5
+    expression[1, ARKIT_INDEX["browInnerUp"]] = 0.3
+    zeros = np.zeros((2, 3), np.float32)
+    first, second = channels_of(Motion(25.0, expression, zeros, zeros, zeros[:, :2]))
+    assert not first.any()
+    assert second[INDEX["opening"]] > 1
+    assert second[INDEX["brow_inner"]] == pytest.approx(0.3)
+    shown = face_weights(second[None])[0]
+    assert shown[ARKIT_INDEX["browInnerUp"]] == pytest.approx(0.3)
+    assert not shown[ARKIT_INDEX["jawOpen"]]  # lips are the sound's
