@@ -22,7 +22,7 @@ WEIGHTS = {
         "touchup_mouth.onnx",
         "569eeeae0903797c43d7596c46c3b0428065642fdca53201d71c7f261cb490fe",
     ),
-    "eye": ("touchup_eye.onnx", "4b72c355852e50e588dd1a45a6a2bacf05f0293fa9b74f8f5e016aa7dce17809"),
+    "eye": ("touchup_eye.onnx", "6fcaadc661828a42fe0023642f22523cf1613f39c1ccd0e6102d7941292c24f8"),
 }
 
 
