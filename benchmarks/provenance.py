@@ -351,15 +351,17 @@ def encoded(
     import av
 
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
-        stream = new.add_stream("libx264", rate=FPS, options={"crf": crf})
+        stream = None
         for frame in old.decode(video=0):
-            picture = np.ascontiguousarray(change(frame.to_ndarray(format="rgb24")))
-            stream.height, stream.width = (side // 2 * 2 for side in picture.shape[:2])
-            picture = picture[: stream.height, : stream.width]
-            stream.pix_fmt = "yuv420p"
-            again = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            new.mux(stream.encode(again))
-        new.mux(stream.encode())
+            picture = change(frame.to_ndarray(format="rgb24"))
+            height, width = (side // 2 * 2 for side in picture.shape[:2])
+            if stream is None:
+                stream = new.add_stream("libx264", rate=FPS, options={"crf": crf})
+                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            pixels = np.ascontiguousarray(picture[:height, :width])
+            new.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        if stream is not None:
+            new.mux(stream.encode())
     return path
 
 
@@ -471,7 +473,7 @@ def _manifest_box(content: bytes) -> tuple[int, int]:
     position = 0
     while position < len(content):
         size = struct.unpack(">I", content[position : position + 4])[0]
-        if MANIFEST_STORE_UUID in content[position : position + 200]:
+        if MANIFEST_STORE_UUID in content[position : position + min(size, 200)]:
             return position, position + size
         position += size
     raise ValueError("no manifest")

@@ -170,7 +170,7 @@ def _frames(verdict: Verdict, frames: list[bytes], originals: list[bytes]) -> It
     if originals:
         yield (
             f'<p class="soft">Above this {verdict.kind.value}, below the original at the same '
-            f"moments. The frames {_text(likeness_words(verdict.recovered[0]))}.</p>"
+            f"share of its length. The frames {_text(likeness_words(verdict.recovered[0]))}.</p>"
         )
 
 
@@ -184,10 +184,10 @@ def _evidence(verdict: Verdict, seconds: float, store: ManifestStore | None) -> 
         yield f"<p>It names one at <code>{_text(verdict.elsewhere)}</code>, which was not fetched."
     yield "<h2>Watermark</h2>"
     yield f"<p>{_text(watermark_words(verdict.watermark))}</p>"
-    yield from _timeline(verdict.watermark.intervals, seconds, "The watermark is seen")
+    yield from _timeline(verdict.watermark.intervals, seconds, "Plainly seen")
     if verdict.detector is not None:
         yield f"<h2>Detector</h2><p>{_text(detector_words(verdict.detector))}</p>"
-        yield from _timeline(verdict.detector.suspicious, seconds, "It finds most suspicious")
+        yield from _timeline(verdict.detector.suspicious, seconds, "Most suspicious")
     for recovered in verdict.recovered:
         manifest = recovered.manifest
         yield f"<h2>Kept manifest “{_text(manifest.title)}”</h2>"
@@ -207,7 +207,7 @@ def _timeline(spans: tuple[Span, ...], seconds: float, words: str) -> Iterator[s
         f'width:{100 * min(max(end - start, 0) / seconds, 1):.2f}%"></i>'
         for start, end in spans
     )
-    yield f'<div class="line" role="img" aria-label="{words} from {told}">{marks}</div>'
+    yield f'<div class="line" role="img" aria-label="{words}: {told}">{marks}</div>'
     yield f'<p class="soft ends"><span>0 s</span><span>{words}: {told}</span>'
     yield f"<span>{seconds:.1f} s</span></p>"
 

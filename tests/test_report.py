@@ -195,7 +195,7 @@ def test_watermark_timeline_and_detector(video, monkeypatch):
     detector = Detector("generated", 0.93, 0.5, 0.02, 0.1, ((0.0, 0.5),), "")
     verdict = dataclasses.replace(verify(video), detector=detector)
     text = render_report(verdict)
-    assert "The watermark is seen: 0.2 to 0.5 s, 0.8 to 9.0 s" in Page(text).words
+    assert "Plainly seen: 0.2 to 0.5 s, 0.8 to 9.0 s" in Page(text).words
     assert 'style="left:25.00%;width:25.00%"' in text
     assert "convicts no one" in text
     assert "2.0% are called so" in text
