@@ -19,6 +19,7 @@ from vasari.cli import run
 from vasari.errors import InputError, OutputError, ProvenanceError
 from vasari.provenance import worker
 from vasari.provenance.credentials import Credential
+from vasari.provenance.fingerprint import Fingerprint
 from vasari.provenance.folders import store_path
 from vasari.provenance.layers import State
 from vasari.provenance.manifest import Ingredient, ManifestRecord, SoftBinding, sign
@@ -122,6 +123,35 @@ def test_store_of_a_newer_version_is_left_alone():
     connection.close()
     with pytest.raises(ProvenanceError, match="newer Vasari"):
         ManifestStore.default()
+
+
+def test_store_from_before_the_migrations_is_kept(manifest_of):
+    """The tables as the first release had them, with a fingerprint of 64 bits."""
+    manifest = manifest_of()
+    store_path().parent.mkdir(parents=True)
+    connection = sqlite3.connect(store_path())
+    connection.executescript(
+        """
+        CREATE TABLE manifests (number INTEGER PRIMARY KEY, identifier BIGINT NOT NULL,
+          label VARCHAR(200) NOT NULL UNIQUE, title VARCHAR(200) NOT NULL,
+          signer VARCHAR(200) NOT NULL, created DATETIME NOT NULL, manifest BLOB NOT NULL);
+        CREATE INDEX ix_manifests_identifier ON manifests (identifier);
+        CREATE TABLE fingerprints (label VARCHAR(200) PRIMARY KEY, hashes BLOB NOT NULL);
+        CREATE TABLE schema (version INTEGER PRIMARY KEY);
+        INSERT INTO schema VALUES (1);
+        INSERT INTO fingerprints VALUES ('urn:c2pa:old', x'0011223344556677');
+        """
+    )
+    row = (BINDING.identifier, "urn:c2pa:old", "old", "s", "2026-01-02 03:04:05.000000", manifest)
+    connection.execute("INSERT INTO manifests VALUES (1, ?, ?, ?, ?, ?, ?)", row)
+    connection.commit()
+    connection.close()
+    with ManifestStore.default() as store:
+        store.add(manifest)
+        new, old = store.by_identifier(BINDING.identifier)
+    assert (old.title, old.manifest, old.fingerprint) == ("old", manifest, Fingerprint())
+    assert old.created == datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+    assert new.title == "talk.mp4"
 
 
 def test_several_processes_write_at_once(manifest_of):
