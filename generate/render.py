@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vasari.generate.blendshapes import face_shapes, lip_closure
 from vasari.generate.eyes import Eye, closing, find_eyes, paint_eye
+from vasari.generate.glasses import give
 from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.generate.mouth import (
     INNER_LIPS,
@@ -80,6 +81,7 @@ class Renderer:
         own = portrait.placement.unplace(portrait.mesh)
         self._rest = own + lip_closure(own)
         self._shapes = face_shapes(self._rest)
+        self._give = give(portrait, self._rest)
         self._eyes: list[Eye] = find_eyes(portrait)
         self._mouth: Mouth = make_mouth(portrait, self._rest)
         self._texture = _texture(portrait)
@@ -113,35 +115,42 @@ class Renderer:
         )
         rims = [list(eye.rim) for eye in self._eyes]
         balls = [self._portrait.mesh[rim] for rim in rims]
-        sheet = self._moved_sheet(placement.place(face))
+        mesh = placement.place(face)
         skull = self._retoucher.anchors if self._retoucher else np.empty((0, 3), np.float32)
         points, parts = _stack(
-            [sheet, skull, placement.place(upper), placement.place(lower), *balls]
+            [
+                self._moved_sheet(mesh),
+                mesh,
+                skull,
+                placement.place(upper),
+                placement.place(lower),
+                *balls,
+            ]
         )
         share = np.ones(len(points), np.float32)
         share[: len(self._sheet.points)] = self._sheet.head_share
         shown = self._camera.project(points, share, pose.rotation, pose.translation)
-        sheet, skull, upper, lower, *balls = (shown[part] for part in parts)
+        sheet, mesh, skull, upper, lower, *balls = (shown[part] for part in parts)
         self._draw_sheet(sheet)
         for eye, rim, ball in zip(self._eyes, rims, balls, strict=True):
             paint_eye(
                 eye,
                 self._frame,
                 rest=ball[:, :2],
-                closing=closing(sheet[rim, :2], ball[:, :2]),
+                closing=closing(mesh[rim, :2], ball[:, :2]),
                 gaze=pose.gaze,
             )
         paint_mouth(
             self._mouth,
             self._frame,
-            lips=sheet[list(INNER_LIPS), :2],
+            lips=mesh[list(INNER_LIPS), :2],
             upper=upper[:, :2],
             lower=lower[:, :2],
             light=self._mouth_light(face),
         )
         self._shading.apply(self._frame, sheet, self._camera.turned(pose.rotation))
         if self._retoucher:
-            self._retoucher.apply(self._frame, anchors=skull[:, :2], mesh=sheet[:ALL_POINTS, :2])
+            self._retoucher.apply(self._frame, anchors=skull[:, :2], mesh=mesh[:, :2])
         return self._frame
 
     def _express(self, expression: Float32Array) -> Float32Array:
@@ -165,7 +174,7 @@ class Renderer:
     def _moved_sheet(self, face: Float32Array) -> Float32Array:
         """The sheet's points, (N, 3) pixels, with an expression, before the head moves."""
         points = self._sheet.points.copy()
-        moved = face - self._portrait.mesh
+        moved = self._give * (face - self._portrait.mesh)
         points[:ALL_POINTS] += moved
         points[self._sheet.pulled] += np.einsum(
             "mo,oc->mc", self._sheet.stretch, moved[list(FACE_OVAL)]
