@@ -98,6 +98,7 @@ async def load(address: str, pid: int, options: argparse.Namespace) -> None:
         await asyncio.gather(*clients)
         end = resources_of(pid)
     tell(times, options.clients)
+    print(f"processor {1000 * end[2] / sum(times.statuses.values()):.1f} ms a request")
     print(f"memory {middle[0]:.0f} MB half way, {end[0]:.0f} MB at the end")
     print(f"open files {middle[1]} half way, {end[1]} at the end")
 
@@ -146,11 +147,13 @@ def tell(times: Times, clients: int) -> None:
             print(f"{what}: {len(seen)}, p50 {p50:.0f} ms, p95 {p95:.0f} ms")
 
 
-def resources_of(pid: int) -> tuple[float, int]:
-    """Memory in MB and open files of a process."""
+def resources_of(pid: int) -> tuple[float, int, float]:
+    """Memory in MB, open files, and seconds of processor time of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(kilobytes) / 1024, len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    seconds = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return int(kilobytes) / 1024, len(list(Path(f"/proc/{pid}/fd").iterdir())), seconds
 
 
 def free_port() -> int:

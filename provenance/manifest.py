@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import io
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -271,7 +272,7 @@ def _sign_stream(
     definition = manifest_definition(record, datetime.now(timezone.utc))
     with (
         c2pa.Signer.from_callback(keeper.sign, algorithm, chain, time_authority) as signer,
-        c2pa.Context.from_dict(_settings()) as context,
+        c2pa.Context.from_dict(_settings(_is_fragmented(source))) as context,
         c2pa.Builder(definition, context=context) as builder,
     ):
         for ingredient in record.ingredients:
@@ -282,7 +283,11 @@ def _sign_stream(
     return manifest
 
 
-def _settings() -> dict[str, Any]:
+def _settings(fragmented: bool) -> dict[str, Any]:
+    core = {"backing_store_memory_threshold_in_mb": MAX_SIGNING_MEMORY}
+    # The C2PA library takes such a tree in a fragmented file for hashes of its fragments.
+    if not fragmented:
+        core["merkle_tree_chunk_size_in_kb"] = HASHED_PIECE
     return {
         "version": 1,
         "verify": {"verify_after_sign": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
@@ -290,11 +295,30 @@ def _settings() -> dict[str, Any]:
             "created_assertion_labels": list(CREATED_ASSERTIONS),
             "thumbnail": {"enabled": False},  # ours are quicker
         },
-        "core": {
-            "backing_store_memory_threshold_in_mb": MAX_SIGNING_MEMORY,
-            "merkle_tree_chunk_size_in_kb": HASHED_PIECE,
-        },
+        "core": core,
     }
+
+
+def _is_fragmented(file: IO[bytes]) -> bool:
+    """Whether a file of boxes holds a movie fragment (ISO/IEC 14496-12, section 8.8)."""
+    start = file.tell()
+    position = start
+    try:
+        while len(head := file.read(16)) >= 8:
+            size, kind = struct.unpack(">I4s", head[:8])
+            if kind == b"moof":
+                return True
+            if size == 1 and len(head) == 16:  # the size follows in 64 bits
+                size = int.from_bytes(head[8:], "big")
+            if size < 8:
+                return False
+            position += size
+            file.seek(position)
+        return False
+    except (OSError, OverflowError, ValueError):
+        return False
+    finally:
+        file.seek(start)
 
 
 def _add_ingredient(builder: Any, ingredient: Ingredient) -> None:

@@ -19,7 +19,7 @@ from test_credentials import issue, pem_of
 from vasari.errors import CredentialError, InputError, OutputError, ProvenanceError
 from vasari.provenance import sourcetype
 from vasari.provenance.credentials import Credential
-from vasari.provenance.manifest import Ingredient, ManifestRecord, SoftBinding, sign
+from vasari.provenance.manifest import Consent, Ingredient, ManifestRecord, SoftBinding, sign
 
 BINDING = SoftBinding("org.vasari.watermark.1", 0x00C0FFEE1234)
 
@@ -267,3 +267,66 @@ def test_source_types():
 def test_records_are_checked(ingredients, field, value, message):
     with pytest.raises(ProvenanceError, match=message):
         ManifestRecord("t", ingredients, BINDING, **{field: value})
+
+
+def test_what_the_maker_states(video, tmp_path):
+    statement = Consent("Ada", "signed release of 3 May")
+    record = ManifestRecord(
+        "talk.mp4", (), BINDING, author="Grace", consent=statement, models={"lips.npz": "0a" * 32}
+    )
+    sign(video, tmp_path / "talk.mp4", record, Credential.default())
+    report = read(tmp_path / "talk.mp4")
+    assert assertion(report, "cawg.metadata")["dc:creator"] == ["Grace"]
+    assert assertion(report, "org.vasari.consent") == {
+        "person": "Ada",
+        "basis": "signed release of 3 May",
+    }
+    created = assertion(report, "c2pa.actions.v2")["actions"][0]
+    assert created["parameters"]["org.vasari.models.sha256"] == {"lips.npz": "0a" * 32}
+    assert all(each["created"] for each in active(report)["assertions"])
+    for person, basis in (("", "release"), ("Ada", " ")):
+        with pytest.raises(ProvenanceError, match="who agreed and on what basis"):
+            Consent(person, basis)
+
+
+@pytest.mark.parametrize("kind", ["fragmented mp4", "mp4", "jpg", "png", "webp", "wav", "mp3"])
+def test_stills_videos_and_sounds_pass_the_library(kind, tmp_path, video, speech_file):
+    """With no complaint but that the signer is unknown."""
+    source, mime_type = make_file(kind, tmp_path, video, speech_file)
+    record = ManifestRecord("a", (), BINDING, author="Grace", mime_type=mime_type)
+    sign(source, tmp_path / "signed", record, Credential.default())
+    for anchors, state in ((b"", "Valid"), (Credential.default().trust_anchors, "Trusted")):
+        report = read(tmp_path / "signed", anchors)
+        assert report["validation_state"] == state
+        failures = report["validation_results"]["activeManifest"].get("failure", [])
+        assert {each["code"] for each in failures} <= {"signingCredential.untrusted"}
+
+
+def make_file(kind: str, folder: Path, video: Path, sound: Path) -> tuple[Path, str]:
+    """An unsigned file of a kind, and its MIME type."""
+    import av
+
+    path = folder / f"unsigned.{kind.rsplit(maxsplit=1)[-1]}"
+    if kind == "mp4":
+        return video, "video/mp4"
+    if kind == "wav":
+        return sound, "audio/wav"
+    if kind in ("jpg", "png", "webp"):
+        Image.new("RGB", (64, 48), "teal").save(path)
+        return path, {"jpg": "image/jpeg"}.get(kind, f"image/{kind}")
+    if kind == "mp3":
+        with av.open(str(sound)) as old, av.open(str(path), "w") as new:
+            stream = new.add_stream("mp3", rate=16_000)
+            for frame in old.decode(audio=0):
+                new.mux(stream.encode(frame))
+            new.mux(stream.encode())
+        return path, "audio/mpeg"
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    with av.open(str(video)) as old, av.open(str(path), "w", options=options) as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    assert path.read_bytes().count(b"moof")
+    return path, "video/mp4"
