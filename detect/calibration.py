@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from vasari.models.detector import Calibration, Operating, look_of
 
-FloatArray = npt.NDArray[np.floating]
+FloatArray = npt.NDArray[Any]  # of any precision
 ImageArray = npt.NDArray[np.uint8]
 
 FALSE_ALARMS = 0.01  # aimed at on validation people: a false accusation is the worse mistake

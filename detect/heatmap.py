@@ -38,7 +38,7 @@ def draw(frame: ImageArray, score: FrameScore) -> ImageArray:
     box = score.box
     heat = cv2.resize(score.heat, (box.side, box.side), interpolation=cv2.INTER_CUBIC)
     share = np.clip(heat / FULL_HEAT, -1, 1)[..., None].astype(np.float32)
-    colour = np.where(share > 0, np.float32([255, 40, 0]), np.float32([0, 90, 255]))
+    colour = np.where(share > 0, np.array([255, 40, 0]), np.array([0, 90, 255]))
     drawn = frame.copy()
     area = np.s_[box.top : box.top + box.side, box.left : box.left + box.side]
     strength = OPACITY * np.abs(share)

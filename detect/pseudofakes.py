@@ -66,7 +66,7 @@ def enlarged(crop: ImageArray, random: Random) -> ImageArray:
     kept = random.uniform(0, 0.6)
     where = _mask(side, random)[..., None] if random.random() < 0.5 else np.ones((1, 1, 1))
     mixed = crop + where * (1 - kept) * (filled - crop)
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
 MAKERS: tuple[Callable[[ImageArray, Random], ImageArray], ...] = (blended, warped, enlarged)
@@ -102,10 +102,10 @@ def _changed(crop: ImageArray, random: Random) -> ImageArray:
     """A crop whose colour, sharpness and place differ a little."""
     import cv2
 
-    changed = crop.astype(np.float32)
+    changed = crop
     if random.random() < 0.6:
-        changed = changed * random.uniform(0.92, 1.08, 3) + random.normal(0, 5, 3)
-    changed = np.clip(changed, 0, 255).astype(np.uint8)
+        coloured = crop * random.uniform(0.92, 1.08, 3) + random.normal(0, 5, 3)
+        changed = np.clip(coloured, 0, 255).astype(np.uint8)
     soft = random.random()
     if soft < 0.5:
         changed = _resampled(changed, random, 0.3, 0.9)

@@ -61,7 +61,10 @@ class Contender(Protocol):
 
     name: str
     parameters: int | None  # None if unknown
-    threshold: float | None  # None: to be chosen on validation people
+
+    @property
+    def threshold(self) -> float | None:
+        """From which probability it calls generated; None: to be chosen on validation people."""
 
     def score(self, sample: Sample, path: Path) -> Score:
         """Score the file at a path, which shows the sample, perhaps encoded anew."""

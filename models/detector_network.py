@@ -28,7 +28,7 @@ SQUARE = (
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-class Residue(nn.Module):
+class Residue(nn.Module):  # type: ignore[misc]  # without PyTorch its base is unknown
     """What is left of luma behind the high-pass kernels: (n, 3, h, w) to (n, 3, h, w), -1..1."""
 
     kernels: torch.Tensor
@@ -52,7 +52,7 @@ def _step(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     )
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]
     """Two convolutions beside the way around them (He et al. 2016)."""
 
     def __init__(self, width: int) -> None:
@@ -67,7 +67,7 @@ class Block(nn.Module):
         return functional.relu(maps + self.second(self.first(maps)))
 
 
-class DetectorNet(nn.Module):
+class DetectorNet(nn.Module):  # type: ignore[misc]
     """Crops to a map of evidence whose mean is the log odds of the crop.
 
     The mean is the whole head, so that the map is exactly the score's own heat map, as class
@@ -96,7 +96,7 @@ class DetectorNet(nn.Module):
         return maps
 
 
-class Baseline(nn.Module):
+class Baseline(nn.Module):  # type: ignore[misc]
     """A network of others with a head of global average pooling: logits, (n, 1)."""
 
     def __init__(self, features: nn.Module, width: int) -> None:

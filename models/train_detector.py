@@ -91,7 +91,7 @@ def _chances(clips: list[Clip]) -> npt.NDArray[np.float64]:
     for kind, share in (("video", VIDEO_SHARE), ("still", 1 - VIDEO_SHARE)):
         if (kinds == kind).any():
             chances[kinds == kind] *= share / chances[kinds == kind].sum()
-    return chances / chances.sum()
+    return np.asarray(chances / chances.sum(), np.float64)
 
 
 class Sampler:
@@ -226,7 +226,7 @@ def scores(network: nn.Module, crops: ImageArray) -> Float32Array:
         evidence(network(as_images(crops[start : start + 32]))).numpy()
         for start in range(0, len(crops), 32)
     ]
-    return np.concatenate(parts).astype(np.float32)
+    return np.asarray(np.concatenate(parts), np.float32)
 
 
 def save(network: nn.Module, side: int, judge: Judge, output: Path) -> None:

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from vasari.errors import VideoError
 from vasari.eval import lips
-from vasari.eval.lips import LipTrack, closed_in_bilabials, closed_in_silence, interval, match_clip
-from vasari.generate.speech import Phone, Speech
+from vasari.eval.lips import LipTrack, interval, match_clip
+from vasari.generate.speech import Speech
 
 RATE = 16_000
 FPS = 25.0
@@ -30,7 +30,7 @@ def bursts(tmp_path, monkeypatch):
         times = np.arange(int(speech.duration * fps)) / fps
         return 0.4 * gate[np.minimum((times * RATE).astype(int), len(gate) - 1)]
 
-    monkeypatch.setattr(lips, "_jaw", jaw)
+    monkeypatch.setattr(lips, "jaw", jaw)
     return tmp_path / "clip.wav", jaw
 
 
@@ -58,28 +58,6 @@ def test_frames_without_a_face_do_not_count(bursts):
     assert match_clip(path, LipTrack(FPS, real, real)).r == pytest.approx(1)
 
 
-def test_pauses(bursts, monkeypatch):
-    path, jaw = bursts
-    speech = Speech.open(path)
-    assert closed_in_silence(speech) == 1
-    monkeypatch.setattr(lips, "_jaw", lambda speech, fps: 0.5 - jaw(speech, fps))
-    assert closed_in_silence(speech) == 0
-
-
-def test_closures_of_phones(monkeypatch):
-    opening = np.full(100, 0.3)
-    opening[20:25] = opening[53:57] = 0
-    monkeypatch.setattr(lips, "_jaw", lambda speech, fps: opening)
-    phones = (
-        Phone("m", 0.19, 0.26),  # closed
-        Phone("a", 0.26, 0.40),  # no matter
-        Phone("b", 0.40, 0.47),  # open
-        Phone("p", 0.58, 0.60),  # closed before its burst
-    )
-    speech = Speech.from_samples(np.zeros(RATE), RATE, phones=phones)
-    assert closed_in_bilabials(speech) == [True, False, True]
-
-
 def test_interval_of_a_mean():
     values = np.random.default_rng(1).normal(3, 1, 400)
     mean, low, high = interval(values)
@@ -94,8 +72,17 @@ def test_no_video(tmp_path):
 
 
 def test_the_table(monkeypatch):
-    monkeypatch.setattr(lips, "speak", lambda text, voice: text)
-    monkeypatch.setattr(lips, "closed_in_bilabials", lambda speech: [True, False])
+    spoken = Speech.from_samples(np.zeros(RATE), RATE)
+    monkeypatch.setattr(lips, "speak", lambda text, voice: spoken)
+    monkeypatch.setattr(lips, "closed_in_bilabials", lambda *speech, **kind: [True, False])
     result = CliRunner().invoke(lips.main, [])
     assert result.exit_code == 0
     assert "0.500" in result.output
+
+
+def test_sounds_are_grouped_by_language(bursts):
+    folder = bursts[0].parent
+    bursts[0].rename(folder / "de_one.wav")
+    lines = CliRunner().invoke(lips.main, ["--sounds", str(folder)]).output.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.endswith(", de:"))
+    assert "closed in pauses" in lines[start + 1]

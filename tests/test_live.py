@@ -21,12 +21,16 @@ from conftest import syllables
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from vasari.errors import SpeechError
 from vasari.generate import live_registry
 from vasari.generate.live_registry import LiveSettings
-from vasari.generate.live_service import MAX_UPLOAD, create_service
+from vasari.generate.live_service import MAX_UPLOAD, PAGE_FILES, create_service
 from vasari.generate.live_socket import FRAME, HEADER, KEY_FRAME, SOUND
-from vasari.generate.live_sound import RATE
+from vasari.generate.live_sound import RATE, samples_of
 from vasari.generate.portrait import Portrait
+from vasari.generate.speech import Speech
+from vasari.generate.speech_endpoint import paced
+from vasari.generate.synthesis import speak
 from vasari.provenance.credentials import Credential
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.verdict import verify
@@ -224,6 +228,23 @@ def test_barge_in_cuts_what_was_said(server: Server) -> None:
     assert max(received.loudest(i) for i in after) == 0
 
 
+def test_new_speech_cuts_the_old_within_200_ms_of_sound(server: Server) -> None:
+    with server.open() as connection:
+        command(connection, "speech", rate=RATE)
+        for _ in range(8):  # a second each: a tone that never pauses
+            connection.send((12_000 * np.sin(np.arange(RATE) / 20)).astype("<i2").tobytes())
+        Received().until(connection, lambda got: got.sound and got.loudest(-1) > 3000)
+        command(connection, "speech", rate=RATE)
+        connection.send(np.full(RATE // 2, 1000, "<i2").tobytes())
+        received = Received().until(connection, told("cut"))
+        received.until(connection, lambda got: got.sound and got.sound[-1][1].tolist()[-9:] == [1000] * 9)
+        command(connection, "stop")
+    cut = received.event("cut")["time"]
+    sound, start = received.heard(), received.sound[0][0]
+    begun = start + int(np.flatnonzero(sound == 1000)[-RATE // 4 :][0]) / RATE
+    assert begun < cut + 0.2
+
+
 def test_text_is_spoken_with_captions(server: Server) -> None:
     pytest.importorskip("espeakng_loader")
     with server.open() as connection:
@@ -235,6 +256,42 @@ def test_text_is_spoken_with_captions(server: Server) -> None:
     assert caption["text"] == "Good morning."
     assert [word for word, _, _ in caption["words"]] == ["Good", "morning"]
     assert caption["words"][0][1] >= caption["time"]
+
+
+def test_sound_is_captioned_as_it_is_heard(settings: LiveSettings) -> None:
+    pytest.importorskip("espeakng_loader")
+    pytest.importorskip("pocketsphinx")
+    speech = speak("one two three four five six seven", voice="m3", rate=120)
+    with (
+        Server(replace(settings, captions=True)) as listening,
+        listening.open() as connection,
+    ):
+        command(connection, "speech", rate=RATE)
+        connection.send(samples_of(speech).astype("<i2").tobytes())
+        command(connection, "end")
+        received = Received().until(connection, told("heard"))
+    heard = received.event("heard")
+    assert {"one", "two", "three", "four", "five", "six", "seven"} & set(heard["text"].split())
+    times = [time for _, start, end in heard["words"] for time in (start, end)]
+    assert times == sorted(times)
+    assert heard["time"] == times[0] < received.sound[-1][0]
+
+
+def test_another_speech_service_can_speak(settings: LiveSettings) -> None:
+    def say_tone(text: str, *, language: str, voice: str) -> Speech:
+        if voice == "nobody":
+            raise SpeechError("the speech service answered 404 Not Found")
+        tone = 0.5 * np.sin(np.arange(24_000) / 10)
+        return Speech.from_samples(tone, 24_000, words=paced(text, 1.0))
+
+    with Server(replace(settings, speaker=say_tone)) as served, served.open() as connection:
+        command(connection, "text", text="Hello there.", voice="nobody")
+        received = Received().until(connection, told("error"))
+        command(connection, "text", text="Hello there.")
+        received.until(connection, told("caption"))
+        received.until(connection, lambda got: got.sound and got.loudest(-1) > 10_000)
+    assert received.event("error")["message"] == "the speech service answered 404 Not Found"
+    assert [word for word, _, _ in received.event("caption")["words"]] == ["Hello", "there."]
 
 
 def test_controls_take_effect(server: Server) -> None:
@@ -320,6 +377,34 @@ def test_a_recording_is_signed_and_verified(server: Server, settings: LiveSettin
     assert status == 200
     assert b"Unchanged since it was signed" in report
     assert str(settings.recordings).encode() not in report
+
+
+def test_what_was_said_is_kept_beside_a_recording(server: Server, settings: LiveSettings) -> None:
+    pytest.importorskip("espeakng_loader")
+    with server.open() as connection:
+        command(connection, "record", on=True)
+        received = Received().until(connection, frames(3))
+        command(connection, "text", text="Good morning.")
+        received.until(connection, told("caption"))
+        received.until(connection, frames(len(received.video) + 20))
+        command(connection, "record", on=False)
+        recorded = received.until(connection, told("recorded")).event("recorded")
+    assert recorded["captions"]
+    status, content, headers = server.ask(f"/api/recordings/{recorded['name']}/captions")
+    assert (status, headers["content-type"]) == (200, "text/vtt; charset=utf-8")
+    assert content.decode().startswith("WEBVTT\n")
+    assert content.decode().splitlines()[-1] == "Good morning."
+
+
+def test_a_session_can_be_verified_while_it_runs(server: Server) -> None:
+    with server.open() as connection:
+        session = Received().until(connection, frames(1)).event("session")
+        status, report, headers = server.ask(f"/api/sessions/{session['name']}/report")
+    assert status == 200
+    assert session["watermark"].encode() in report
+    assert b"Unchanged since it was signed" in report
+    assert b"/tmp" not in report
+    assert "script" not in headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "manifests.sqlite", "vasari-1.mp4"])
@@ -409,7 +494,7 @@ def test_without_a_portrait_there_is_no_default(settings: LiveSettings) -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere(server: Server) -> None:
-    for path in ("/", "/page.css", "/page.js", "/page.worklet.js"):
+    for path in PAGE_FILES:
         status, body, headers = server.ask(path)
         assert status == 200
         assert b"//" not in body.replace(b"://", b"").replace(b"\n//", b"") or path != "/"

@@ -17,6 +17,7 @@ from conftest import syllables
 from vasari.errors import SpeechError
 from vasari.generate.animator import animate
 from vasari.generate.controls import Controls
+from vasari.generate.live_captions import Transcript, read_transcript
 from vasari.generate.live_congestion import LADDER
 from vasari.generate.live_encoder import CLOCK, StreamEncoder, VideoPacket, codec_name
 from vasari.generate.live_guard import Guard, is_loopback
@@ -35,7 +36,7 @@ from vasari.generate.live_sound import (
 )
 from vasari.generate.marking import Marker
 from vasari.generate.motion import ARKIT_INDEX, Motion
-from vasari.generate.speech import Speech
+from vasari.generate.speech import Speech, Word
 from vasari.provenance.credentials import Credential
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.verdict import verify
@@ -317,6 +318,33 @@ def test_a_recording_begins_with_a_key_frame_and_its_sound(
     assert not list(tmp_path.glob(".*.part"))
     assert store.by_identifier(7)
     check_recording(path, 47)
+
+
+def test_captions_of_a_recording_count_from_its_beginning(
+    tmp_path: Path, store: ManifestStore
+) -> None:
+    recorder = keep_recording(tmp_path, 2.0)  # begins at 0.12 s of the session
+    recorder.on_caption(0.32, Caption("Good day.", (Word("Good", 0, 0.2), Word("day", 0.2, 0.5))))
+    recorder.on_caption(1.12, Caption("Never", (Word("Never", 0, 0.9),)))
+    recorder.on_cut(1.62)
+    recorder.on_caption(5.0, Caption("Waits", (Word("Waits", 0, 0.5),)))
+    recorder.on_cut(1.7)
+    path = recorder.finish(Credential.default(), store)
+    assert path.with_suffix(".vtt").read_text().splitlines() == [
+        "WEBVTT", "", "00:00:00.200 --> 00:00:01.000", "Good day.",
+        "", "00:00:01.000 --> 00:00:01.500", "Never",
+    ]  # fmt: skip
+
+
+def test_an_unfinished_line_of_a_transcript_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "captions.jsonl"
+    transcript = Transcript(path)
+    transcript.begin(0.0)
+    transcript.add(0.0, Caption("yes", (Word("yes", 0, 1),)))
+    with path.open("a") as file:
+        file.write('{"time": 3, "text": "n')
+    assert [cue.text for cue in read_transcript(path)] == ["yes"]
+    assert read_transcript(tmp_path / "none") == ()
 
 
 def test_a_running_recording_is_not_recovered(tmp_path: Path, store: ManifestStore) -> None:
