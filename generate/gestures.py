@@ -42,8 +42,9 @@ STEPS = 8  # evaluations of the network for a window
 GUIDANCE = {"sound": 0.5, "gaze": 0.5, "face": 0.5}
 # The head's deviation and its way from frame to frame that are asked for, degrees. Few steps fall
 # short of what is asked: this gives the liveliness of real speakers.
-LIVELINESS = np.log([8.0, 0.9])
+LIVELINESS = np.log([7.5, 1.3])
 JOIN = 15  # frames over which a window is bent to the end of the one before
+QUIVER = 1.6  # frames: what few steps leave of the noise below this is taken out
 HIGHEST = 0.995  # noise level at which a draw begins: at 1 nothing of the motion would be left
 _STREAM = 0xD1FF  # of noise
 
@@ -90,7 +91,7 @@ class Gestures:
         made = self._sample(*self._conditions(heard, wishes.gaze.mean(axis=0), offset))
         self._sound, self._drawn = sound[-PAST:], self._drawn + 1
         past = self._motion[-PAST:] if self._drawn > 1 else np.repeat(made[:1] - offset, PAST, 0)
-        self._motion = np.concatenate([past, _joined(past, made - offset)])
+        self._motion = _calmed(np.concatenate([past, _joined(past, made - offset)]))
 
     def at(self, times: Float64Array) -> Gesture:
         """The gestures at rising times of the window that was drawn last, in seconds."""
@@ -152,6 +153,17 @@ def _joined(past: Float32Array, made: Float32Array) -> Float32Array:
     joined = made.copy()
     joined[:JOIN] -= share[:, None].astype(np.float32) * jump
     return joined
+
+
+def _calmed(motion: Float32Array) -> Float32Array:
+    """Motion without quiver; its first PAST frames, which were shown before, stay."""
+    reach = round(3 * QUIVER)
+    kernel = np.exp(-((np.arange(-reach, reach + 1) / QUIVER) ** 2) / 2)
+    padded = np.pad(motion, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis=0)
+    calm = windows @ (kernel / kernel.sum()).astype(np.float32)
+    calm[:PAST] = motion[:PAST]
+    return np.asarray(calm, np.float32)
 
 
 def _repeated(array: Float32Array, count: int) -> Float32Array:

@@ -22,7 +22,7 @@ from vasari.errors import VasariError
 Float32Array = npt.NDArray[np.float32]
 
 WEIGHTS = "motion.npz"
-SHA256 = "d119f11fc8b1429083cdd4a824edfd2d4187818a0303484273a652bbde4a034e"
+SHA256 = "9a322722030f8c886d6408fde7cd5e4224385aba6bb046cf27171810f65b9be3"
 
 RATE = 25.0  # frames per second of everything in here
 PAST, WINDOW = 10, 50  # frames: of the window before, and made at a time
