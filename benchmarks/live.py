@@ -1,20 +1,23 @@
-"""How live the live service is: what a frame costs, how many arrive, and how late.
+"""How live the live service is: what a frame costs, how many arrive, how late, and after an hour.
 
-    python benchmarks/live.py
+    python benchmarks/live.py            # a quarter of an hour, and an hour's soak
+    python benchmarks/live.py --short    # less than four minutes
 
-Starts a service in a process of its own and watches it over a WebSocket. Needs the extra ``dev``.
+Starts services in processes of their own, and watches them over WebSockets and in Chromium, where
+that is installed. Needs the extra ``dev``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,14 +26,15 @@ from pathlib import Path
 import av
 import click
 import numpy as np
+from live_page import browser, watch_page
+from live_soak import PAUSE, RATE, VOWEL, play, soak, vowel
 from websockets.sync.client import ClientConnection, connect
 
 PORT = 8719
+FPS = 40.0
+LATE = 0.15  # seconds after its time at which a frame is of no use: the page waits no longer
 HEADER = struct.Struct(">Bd")
 SOUND = 3
-RATE = 48_000
-VOWEL = 0.25  # seconds that the click, a vowel, lasts
-PAUSE = 1.25  # seconds between two of them
 START_SECONDS = 60
 STAGES = ("motion", "render", "watermark", "encode")
 MOUTH = ((0.5, 0.72), (0.38, 0.62))  # rows and columns of the frame, shares of its side
@@ -62,27 +66,101 @@ class Watch:
 
 
 @click.command()
-@click.option("--seconds", default=20.0, show_default=True, help="How long to watch.")
-@click.option("--fps", default=40.0, show_default=True)
-@click.option("--clicks", default=12, show_default=True, help="Sounds whose mouth is waited for.")
-def main(seconds: float, fps: float, clicks: int) -> None:
+@click.option("--short", is_flag=True, help="Watch for half a minute, soak for three.")
+@click.option("--minutes", type=float, help="How long to watch for lost frames.", default=10.0)
+@click.option("--soak", "soaked", default=60.0, help="Minutes of the time-compressed soak.")
+def main(short: bool, minutes: float, soaked: float) -> None:
     """Print the figures."""
+    minutes, soaked = (0.5, 3.0) if short else (minutes, soaked)
     with tempfile.TemporaryDirectory() as name:
-        portrait = _portrait(Path(name))
-        costs = _costs(portrait, fps)
-        with _service(portrait, Path(name), fps) as process:
-            started = time.monotonic()
-            with _viewer() as (connection, watch):
-                first = time.monotonic() - started
-                used = _processor_seconds(process)
-                _collect(connection, watch, seconds)
-                share = (_processor_seconds(process) - used) / seconds
-            with _viewer() as (connection, seen):
-                answers = _click(connection, seen, clicks)
-    _report(fps=fps, costs=costs, share=share, watch=watch, answers=answers, first=first)
+        folder = Path(name)
+        portrait = portrait_file(folder)
+        print(
+            f"{date.today()}, {len(os.sched_getaffinity(0))} cores, "
+            f"load {os.getloadavg()[0]:.1f} before, 512x512\n"
+        )
+        _print_costs(_costs(portrait, FPS))
+        print("| measure | must | aim | measured |\n|---|---|---|---:|")
+        for fps in (40.0, 60.0):
+            _print_page(portrait, folder, fps, 15.0)
+        _print_stream(portrait, folder, minutes, 10 if short else 40)
+        _print_soak(portrait, soaked)
 
 
-def _portrait(folder: Path) -> Path:
+def _row(measure: str, measured: str, must: str = "", aim: str = "") -> None:
+    """Print a row of the table, with the figures that were asked for."""
+    print(f"| {measure} | {must} | {aim} | {measured} |", flush=True)
+
+
+def _milliseconds(seconds: Sequence[float]) -> str:
+    """Median and 95th percentile."""
+    half, most = np.quantile(seconds, [0.5, 0.95]) * 1000
+    return f"{half:.0f} / {most:.0f} ms"
+
+
+def _print_page(portrait: Path, folder: Path, fps: float, seconds: float) -> None:
+    """What Chromium shows, by the page's own count."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        print("Chromium is not installed: nothing is seen in the page.")
+        return
+    address = f"http://127.0.0.1:{PORT}/"
+    with _service(portrait, folder, fps), browser(chromium) as tab:
+        seen = watch_page(tab, address, seconds)
+    name = f"the page, asked for {fps:g} frames/s"
+    _row(f"{name}: frames/s", f"{seen['rate']:.1f}", "40", "60")
+    _row(f"{name}: frame due → shown, p50 / p95", _milliseconds(seen["lags"]))
+    _row(f"{name}: A/V offset, p50 / p95", _milliseconds(seen["errors"]), "40 ms", "20 ms")
+
+
+def _print_stream(portrait: Path, folder: Path, minutes: float, clicks: int) -> None:
+    """What a client of the WebSocket receives."""
+    with _service(portrait, folder, FPS) as process:
+        first = [_first_frame() for _ in range(5)]
+        with _viewer() as (connection, seen):
+            answers = _click(connection, seen, clicks)
+        with _viewer() as (connection, _):
+            cuts = [_barge_in(connection) for _ in range(clicks)]
+        with _viewer() as (connection, watch):
+            used = _processor_seconds(process)
+            _collect(connection, watch, 60 * minutes)
+            share = (_processor_seconds(process) - used) / (60 * minutes)
+    half, most = np.quantile(answers, [0.5, 0.95]) * 1000
+    _row("sound sent → frame with its mouth received, p50", f"{half:.0f} ms")
+    _row("the same, p95", f"{most:.0f} ms", "170 ms", "100 ms")
+    _row("first frame after connecting", f"{np.median(first):.2f} s", "1 s", "0.3 s")
+    _row("new speech sent → its sound received, p50 / p95", _milliseconds(cuts), "200 ms")
+    asked = round((watch.times[-1] - watch.times[0]) * FPS) + 1
+    late = asked - len(watch.times) + int((watch.delays > LATE).sum())
+    _row(
+        f"frames left out or more than {1000 * LATE:g} ms late in {minutes:g} minutes",
+        f"{100 * late / asked:.2f} %", "1 %", "0.1 %",
+    )  # fmt: skip
+    _row("frame due → received, p50 / p95", _milliseconds(watch.delays))
+    _row("cores that the service takes, one avatar and viewer", f"{share:.2f}")
+
+
+def _print_soak(portrait: Path, minutes: float) -> None:
+    """What an hour does."""
+    found = soak(portrait, minutes)
+    after = f"after {minutes:g} minutes, compressed"
+    _row(f"memory {after}", f"{100 * found.growth:+.1f} %", "+5 %", "flat")
+    drift = f"{1000 * found.drift:+.0f} ms"
+    _row(f"lips against sound in the stream {after}", drift, "40 ms", "20 ms")
+    if (worst := play(60.0)) is not None:
+        measure = "A/V offset of the page's player in an hour, sound card 200 ppm off, at most"
+        _row(measure, f"{1000 * worst:.0f} ms", "40 ms", "20 ms")
+
+
+def _print_costs(costs: dict[str, float]) -> None:
+    """What a frame costs."""
+    print("| stage | ms of a core per frame |\n|---|---:|")
+    for stage, spent in [*costs.items(), ("all", sum(costs.values()))]:
+        print(f"| {stage} | {spent:.2f} |")
+    print(flush=True)
+
+
+def portrait_file(folder: Path) -> Path:
     """scikit-image's public-domain portrait as a PNG."""
     import skimage.data
     from PIL import Image
@@ -110,7 +188,7 @@ def _costs(path: Path, fps: float, frames: int = 200) -> dict[str, float]:
     marker = Marker(0, portrait.size, portrait.size)
     encoder = StreamEncoder(portrait.size, fps)
     actor, hops = LiveActor(Controls(), listener), 0
-    voice.say(np.tile(_vowel(), 40))
+    voice.say(np.tile(vowel(), 40))
     spent: dict[str, list[float]] = {}
     for number in range(1, frames):
         due, marks = number / fps, [time.thread_time()]
@@ -209,14 +287,34 @@ def _collect(connection: ClientConnection, watch: Watch, seconds: float) -> None
         watch.take(connection.recv(timeout=10))
 
 
-def _vowel() -> np.ndarray:
-    """A vowel like a, then silence: (N,) int16 at RATE."""
-    clock = np.arange(round(VOWEL * RATE)) / RATE
-    harmonics = np.arange(120, 4000, 120)
-    gains = sum(1 / (1 + ((harmonics - peak) / 80) ** 2) for peak in (700, 1150, 2600))
-    sound = gains @ np.sin(2 * np.pi * np.outer(harmonics, clock))
-    voiced = 12_000 * sound / np.abs(sound).max()
-    return np.pad(voiced, (0, round((PAUSE - VOWEL) * RATE))).astype("<i2")
+def _first_frame() -> float:
+    """Seconds from connecting to the first frame."""
+    started = time.monotonic()
+    with _viewer():
+        return time.monotonic() - started
+
+
+def _barge_in(connection: ClientConnection) -> float:
+    """Seconds from sending something new to receiving its sound, while something else is said."""
+    talk = (8000 * np.sin(np.arange(5 * RATE) / 20)).astype("<i2")
+    connection.send(json.dumps({"type": "speech", "rate": RATE}))
+    connection.send(talk.tobytes())
+    _hear(connection, lambda samples: np.abs(samples.astype(int)).max() > 4000)
+    sent = time.monotonic()
+    connection.send(json.dumps({"type": "speech", "rate": RATE}))
+    connection.send(np.full(RATE // 2, 1000, "<i2").tobytes())
+    _hear(connection, lambda samples: samples[-1] == 1000)
+    return time.monotonic() - sent
+
+
+def _hear(connection: ClientConnection, found: Callable[[np.ndarray], object]) -> None:
+    """Receive until a block of sound is found."""
+    while True:
+        message = connection.recv(timeout=10)
+        if not isinstance(message, bytes) or message[0] != SOUND:
+            continue
+        if found(np.frombuffer(message, "<i2", offset=HEADER.size)):
+            return
 
 
 def _click(connection: ClientConnection, watch: Watch, clicks: int) -> list[float]:
@@ -227,7 +325,7 @@ def _click(connection: ClientConnection, watch: Watch, clicks: int) -> list[floa
     sent = []
     for _ in range(clicks):
         sent.append(time.monotonic())
-        connection.send(_vowel()[: round(VOWEL * RATE)].tobytes())
+        connection.send(vowel()[: round(VOWEL * RATE)].tobytes())
         _collect(connection, watch, PAUSE)
     openings = _mouth(watch.packets)
     return [_answer(np.array(watch.received), openings, start) for start in sent]
@@ -255,37 +353,6 @@ def _answer(received: np.ndarray, openings: np.ndarray, start: float) -> float:
     middle = (before + openings[window].max()) / 2
     first = np.flatnonzero(window & (openings > middle))[0]
     return float(received[first] - start)
-
-
-def _report(
-    *,
-    fps: float,
-    costs: dict[str, float],
-    share: float,
-    watch: Watch,
-    answers: list[float],
-    first: float,
-) -> None:
-    """Print the tables."""
-    print(
-        f"{date.today()}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, "
-        f"512x512 at {fps:g} frames/s\n"
-    )
-    print("| stage | ms of a core per frame |\n|---|---:|")
-    for stage, spent in costs.items():
-        print(f"| {stage} | {spent:.2f} |")
-    print(f"| all | {sum(costs.values()):.2f} |\n")
-    print(f"The service with one avatar and one viewer takes {share:.2f} of a core.\n")
-    lasting = watch.times[-1] - watch.times[0]
-    half, most = np.quantile(watch.delays, [0.5, 0.95]) * 1000
-    late = round(lasting * fps) + 1 - len(watch.times)
-    print("| at a client | |\n|---|---:|")
-    print(f"| frames/s | {(len(watch.times) - 1) / lasting:.1f} |")
-    print(f"| frames left out | {late} of {round(lasting * fps) + 1} |")
-    print(f"| frame due to frame received, p50 / p95 | {half:.0f} / {most:.0f} ms |")
-    print(f"| first frame after connecting | {1000 * first:.0f} ms |")
-    half, most = np.quantile(answers, [0.5, 0.95]) * 1000
-    print(f"| sound sent to mouth half open, p50 / p95 | {half:.0f} / {most:.0f} ms |")
 
 
 if __name__ == "__main__":

@@ -66,10 +66,14 @@ def cues(words: Sequence[Word], *, text: str | None = None) -> tuple[Cue, ...]:
         text: what the words were spoken from; its spelling and punctuation are kept.
     """
     spelled = tuple(_spelled(words, text)) if text else tuple(words)
-    parted = [_cue(group) for group in _grouped(spelled)]
-    following = [*(cue.start for cue in parted[1:]), math.inf]
+    return one_at_a_time([_cue(group) for group in _grouped(spelled)])
+
+
+def one_at_a_time(shown: Sequence[Cue]) -> tuple[Cue, ...]:
+    """Cues in order, each of which ends where the next begins, if not before."""
+    following = [*(cue.start for cue in shown[1:]), math.inf]
     return tuple(
-        replace(cue, end=min(cue.end, start)) for cue, start in zip(parted, following, strict=False)
+        replace(cue, end=min(cue.end, start)) for cue, start in zip(shown, following, strict=False)
     )
 
 

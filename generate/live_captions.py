@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 
-from vasari.generate.captions import Cue, cues
+from vasari.generate.captions import Cue, cues, one_at_a_time
 from vasari.generate.live_sound import RATE, Caption, Int16Array
 from vasari.generate.recogniser import RATE as HEARD_RATE
 from vasari.generate.recognition import Recogniser
@@ -88,7 +88,7 @@ def read_transcript(path: Path) -> tuple[Cue, ...]:
         with contextlib.suppress(ValueError):
             lines.append(json.loads(line))
     origin = next((line["origin"] for line in lines if "origin" in line), None)
-    return () if origin is None else tuple(_shown(lines, origin))
+    return () if origin is None else one_at_a_time(_shown(lines, origin))
 
 
 def _shown(lines: Iterable[dict[str, Any]], origin: float) -> list[Cue]:

@@ -158,6 +158,10 @@ class Commander:
             self._viewer.note_delay(_number(message, "delay"))
         return {"type": "pong", "time": _number(message, "time"), "now": self._session.now}
 
+    def _on_keyframe(self, message: Mapping[str, Any]) -> None:
+        if self._viewer is not None:
+            self._session.rejoin(self._viewer)
+
     def _on_text(self, message: Mapping[str, Any]) -> None:
         self._intake = None
         self._session.say_text(
@@ -190,7 +194,7 @@ class Commander:
             self._session.stop_recording()
 
 
-COMMANDS = ("ping", "text", "speech", "end", "stop", "controls", "record")
+COMMANDS = ("ping", "keyframe", "text", "speech", "end", "stop", "controls", "record")
 
 
 def _controls(now: Controls, message: Mapping[str, Any]) -> Controls:

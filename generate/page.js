@@ -7,6 +7,7 @@ const RATE = 48000;
 const [KEY_FRAME, FRAME, SOUND] = [1, 2, 3]; // kinds of binary message
 const PING_EVERY = 500; // ms
 const MIN_DELAY = 0.02, MAX_DELAY = 0.25; // seconds
+const HOPELESS = 1; // seconds that a frame may be late at most
 const MARGIN = 0.006; // seconds between a frame's coming and its showing
 // While there is sound, the delay follows what is needed no faster than sound can be stretched
 // unheard; where that is too slow, both jump. In silence they jump sooner.
@@ -72,11 +73,20 @@ class Screen {
   }
 
   decode(kind, time, data) {
-    if (this.waiting && kind !== KEY_FRAME) return;
+    const behind = this.clock.known ? this.clock.now - time : 0;
+    if (behind > HOPELESS && !this.waiting) this.skip();
+    if (this.waiting && (kind !== KEY_FRAME || behind > HOPELESS)) return;
     this.waiting = false;
     keep(this.sizes, data.byteLength);
     const type = kind === KEY_FRAME ? "key" : "delta";
     this.decoder.decode(new EncodedVideoChunk({ type, timestamp: Math.round(time * 1e6), data }));
+  }
+
+  /** Leave out what came too late to be of use: a machine or network that is slow for a while. */
+  skip() {
+    this.decoder.close();
+    this.begin();
+    send({ type: "keyframe" });
   }
 
   decoded(frame) {
