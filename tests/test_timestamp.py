@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from test_manifest import BINDING
 
+from vasari.cli import run
 from vasari.errors import ProvenanceError
+from vasari.models.digests import generative_weights
 from vasari.provenance.credentials import Credential
+from vasari.provenance.evidence import Consent, Manifest, read_manifest
 from vasari.provenance.layers import State
 from vasari.provenance.manifest import ManifestRecord, sign
 from vasari.provenance.verdict import verify
@@ -130,3 +133,25 @@ def test_no_stamp_no_output(authority, speech_file, tmp_path, url):
     with pytest.raises(ProvenanceError, match="no time stamp could be had from"):
         sign(speech_file, path, RECORD, Credential.default(), time_authority=address)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_generate_states_and_stamps(authority, portrait_file, speech_file, tmp_path):
+    url, root = authority
+    path = tmp_path / "talk.mp4"
+    files = [str(portrait_file), "--speech", str(speech_file), "-o", str(path), "--size", "256"]
+    statements = ["--author", "Grace", "--consent", "Ada", "signed release", "--timestamp", url]
+    assert run(["generate", *files, *statements]) == 0
+    found = read_manifest(path, Credential.default().trust_anchors + root)
+    assert isinstance(found, Manifest)
+    assert found.time_stamp
+    assert (found.author, found.consent) == ("Grace", Consent("Ada", "signed release"))
+    assert found.models == generative_weights()
+    assert "articulator.npz" in found.models
+
+
+def test_consent_says_who_and_why(portrait_file, speech_file, tmp_path, capsys):
+    path = tmp_path / "talk.mp4"
+    files = [str(portrait_file), "--speech", str(speech_file), "-o", str(path)]
+    assert run(["generate", *files, "--consent", "Ada", ""]) == 1
+    assert "who agreed and on what basis" in capsys.readouterr().err
+    assert not path.exists()
