@@ -10,8 +10,8 @@ from vasari.generate.portrait import Portrait
 Float32Array = npt.NDArray[np.float32]
 
 # Glasses are lines, darker or lighter than skin, across the nose and below both eyes. How far they
-# stand out, as parts of the skin's brightness, is added up: more than this and it is glasses. Chosen
-# on half of the training portraits, looked at on the other half.
+# stand out, as parts of the skin's brightness, is added up: more than this and it is glasses.
+# Chosen on half of the training portraits, looked at on a quarter that had no part in it.
 LEAST_CONTRAST = 0.35
 SAMPLE = 0.03  # cm between samples along a profile
 LINE_SPAN = 0.9  # cm: what is wider than half of it is no line
