@@ -86,7 +86,8 @@ def separability(real: Sequence[Float64Array], made: Sequence[Float64Array]) -> 
     every = np.concatenate([rows for rows, _ in clips])
     mean, spread = every.mean(axis=0), every.std(axis=0) + 1e-9
     order = np.random.default_rng(0).permutation(len(clips)) % FOLDS
-    scores, labels = [], []
+    scores: list[float] = []
+    labels: list[float] = []
     for fold in range(FOLDS):
         learn = [clip for clip, place in zip(clips, order, strict=True) if place != fold]
         check = [clip for clip, place in zip(clips, order, strict=True) if place == fold]

@@ -92,7 +92,7 @@ class MotionTransformer:
         attended = self._attend(name, _normed(tokens) * (1 + scale) + shift)
         tokens = tokens + gate * attended
         inner = self._linear(f"{name}_in", _normed(tokens) * (1 + scale_2) + shift_2)
-        return tokens + gate_2 * self._linear(f"{name}_out", _gelu(inner))
+        return np.asarray(tokens + gate_2 * self._linear(f"{name}_out", _gelu(inner)))
 
     def _attend(self, name: str, tokens: Float32Array) -> Float32Array:
         """Self-attention of all tokens of a window."""
@@ -124,13 +124,13 @@ def _tokens(noisy: Float32Array, conditions: Conditions) -> Float32Array:
 def noise_waves(level: float) -> Float32Array:
     """A noise level in 0..1 as sines and cosines, (1, 2 * NOISE_WAVES)."""
     phases = level * 1000 ** (np.arange(NOISE_WAVES, dtype=np.float32) / NOISE_WAVES)
-    return np.concatenate([np.sin(phases), np.cos(phases)])[None].astype(np.float32)
+    return np.asarray(np.concatenate([np.sin(phases), np.cos(phases)])[None], np.float32)
 
 
 def _normed(tokens: Float32Array) -> Float32Array:
     centred = tokens - tokens.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
-    return centred / np.sqrt(variance + np.float32(LAYER_NORM_EPSILON))
+    return np.asarray(centred / np.sqrt(variance + np.float32(LAYER_NORM_EPSILON)))
 
 
 def _silu(values: Float32Array) -> Float32Array:
@@ -140,7 +140,8 @@ def _silu(values: Float32Array) -> Float32Array:
 def _gelu(values: Float32Array) -> Float32Array:
     """GELU in its tanh form (Hendrycks & Gimpel, arXiv 1606.08415)."""
     cubed = values + np.float32(0.044715) * values**3
-    return np.float32(0.5) * values * (1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * cubed))
+    bent = 1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * cubed)
+    return np.asarray(np.float32(0.5) * values * bent)
 
 
 @functools.cache
