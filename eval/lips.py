@@ -1,8 +1,7 @@
 """Do the lips fit the sound? ``python -m vasari.eval.lips FOLDER`` compares with real clips.
 
-Three questions: does the mouth open when a real speaker's does (correlation with the opening
-that FaceMesh tracks, and the lag at which it is best); are the lips closed in silence; are they
-closed in m, b and p (of synthesised sentences, whose phone times are known).
+Does the mouth open when a real speaker's does (correlation with the opening that FaceMesh tracks,
+and the lag at which it is best)? What it does to sound alone is asked by `vasari.eval.hearing`.
 """
 
 from __future__ import annotations
@@ -19,11 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import VideoError
-from vasari.generate.animator import animate
-from vasari.generate.controls import Controls
-from vasari.generate.motion import ARKIT_INDEX, Motion
-from vasari.generate.spectrum import FRAME_RATE, band_matrix, decibels, power_spectra
-from vasari.generate.speech import SPEECH_BAND, Phone, Speech
+from vasari.eval.alignment import phones_of
+from vasari.eval.hearing import (
+    SILENT_DB,
+    accuracy,
+    closed_in_bilabials,
+    closed_in_silence,
+    jaw,
+    loudness,
+    motion_in_silence,
+    opening_in_vowels,
+)
+from vasari.generate.spectrum import FRAME_RATE
+from vasari.generate.speech import Speech
 from vasari.generate.synthesis import speak
 
 FloatArray = npt.NDArray[np.float64]
@@ -49,12 +56,7 @@ PICTURE_LAG = {
 UNMATCHED = ("sadtalker_WDA_KatieHill_000", "sadtalker_RD_Radio34_000", "videoretalking_face4")
 
 MAX_LAG = 0.24  # seconds that are searched on each side
-CLOSED = 0.04  # jawOpen up to which lips count as closed
-SILENT_DB = -40.0  # dB re the loud level of the recording
-SILENCE_MARGIN = 0.1  # seconds of a pause at whose ends the lips may still move
-CLOSURE_RATE = 100.0  # frames per second, to hit the short closures
-# espeak-ng counts the closure of a voiceless stop to the sound before it; measured in its output.
-STOP_CLOSURE = 0.045  # seconds
+NOISES = (-20.0, -10.0)  # dB re the loud level
 SENTENCES = (
     "Mum, bring me a map of the pub.",
     "Peter became a member of the public library.",
@@ -117,7 +119,7 @@ def _mouth(network: Any, frame: av.VideoFrame) -> tuple[float, float, float]:
 def match_clip(path: Path, track: LipTrack) -> Match:
     """Compare the motion made from a clip's sound with the clip's own lips."""
     speech = Speech.open(path)
-    made = _jaw(speech, track.fps)
+    made = jaw(speech, track.fps)
     frames = min(len(made), len(track.opening))
     times = np.arange(frames) / track.fps
     sound_times = times - PICTURE_LAG.get(path.stem, 0.0)
@@ -129,56 +131,12 @@ def match_clip(path: Path, track: LipTrack) -> Match:
         use = span & np.isfinite(real)
         return float(np.corrcoef(late[use], real[use])[0, 1]) if late[use].std() > 0 else 0.0
 
-    loud = np.flatnonzero(_levels(speech) > SILENT_DB) / FRAME_RATE
+    loud = np.flatnonzero(loudness(speech) > SILENT_DB) / FRAME_RATE
     spoken = (sound_times >= loud[0]) & (sound_times <= loud[-1])
     everything = np.ones(frames, np.bool_)
     lags = np.arange(-MAX_LAG, MAX_LAG + 0.001, 0.02)
     best = lags[np.argmax([correlate(lag, everything) for lag in lags])]
     return Match(path.stem, correlate(0.0, everything), correlate(0.0, spoken), float(best))
-
-
-def closed_in_silence(speech: Speech, fps: float = 25.0) -> float:
-    """The share of frames in pauses in which the lips are closed; NaN without pauses."""
-    jaw = _jaw(speech, fps)
-    quiet = _levels(speech) < SILENT_DB
-    width = 2 * round(SILENCE_MARGIN * FRAME_RATE) + 1
-    inner = np.convolve(np.pad(quiet, width // 2, constant_values=True), np.ones(width), "valid")
-    deep = inner > width - 0.5
-    index = np.minimum((np.arange(len(jaw)) / fps * FRAME_RATE).astype(int), len(deep) - 1)
-    return float(np.mean(jaw[deep[index]] <= CLOSED)) if deep[index].any() else float("nan")
-
-
-def closed_in_bilabials(speech: Speech) -> list[bool]:
-    """For every m, b and p whose time is known: do the lips close in it?"""
-    jaw = _jaw(speech, CLOSURE_RATE)
-    return [
-        bool(jaw[start : end + 1].min() <= CLOSED)
-        for start, end in map(_closure_frames, speech.phones)
-        if end > start
-    ]
-
-
-def _closure_frames(phone: Phone) -> tuple[int, int]:
-    """First and last frame at CLOSURE_RATE in which a phone's lips must meet; (0, 0) if none."""
-    if phone.symbol[0] not in "mbp":
-        return 0, 0
-    start, end = phone.start, phone.end
-    if phone.symbol[0] == "p":
-        start, end = start - STOP_CLOSURE, start
-    return max(0, round(start * CLOSURE_RATE)), round(end * CLOSURE_RATE)
-
-
-def _jaw(speech: Speech, fps: float) -> FloatArray:
-    """The jaw's opening in the motion made from a speech, (T,) in 0..1."""
-    motion = Motion.concatenate(animate(speech, Controls(), fps))
-    return np.asarray(motion.expression[:, ARKIT_INDEX["jawOpen"]], np.float64)
-
-
-def _levels(speech: Speech) -> FloatArray:
-    """Level of the band of speech at FRAME_RATE, dB re the loud level."""
-    band = band_matrix([SPEECH_BAND])
-    levels = [decibels(spectra @ band)[:, 0] for spectra in power_spectra(speech.blocks())]
-    return np.asarray(np.concatenate(levels) - speech.level.loud, np.float64)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -196,36 +154,88 @@ def _clips(folder: Path, patterns: Sequence[str]) -> list[Path]:
 
 
 def _print_row(name: str, values: Sequence[float]) -> None:
-    """A line of the table: mean, 95 % interval, number."""
-    mean, low, high = interval(values)
-    click.echo(f"{name:34} {mean:6.3f}  [{low:.3f}, {high:.3f}]  n={len(values)}")
+    """A line of the table: mean, 95 % interval, number; what could not be measured is left out."""
+    known = [value for value in values if not np.isnan(value)]
+    if known:
+        mean, low, high = interval(known)
+        click.echo(f"  {name:36} {mean:6.3f}  [{low:.3f}, {high:.3f}]  n={len(known)}")
+
+
+def _print_matches(paths: Sequence[Path], each: bool) -> None:
+    """How the mouth goes with that of real speakers."""
+    matches = [match_clip(path, track_lips(path)) for path in paths]
+    for match in matches if each else ():
+        click.echo(f"  {match.name:42} r {match.r:.2f}  lag {match.lag * 1000:+.0f} ms")
+    _print_row("r, whole clip", [match.r for match in matches])
+    _print_row("r, speech only", [match.r_speech for match in matches])
+    _print_row("lag, seconds", [match.lag for match in matches])
+
+
+def _print_alignment(paths: Sequence[Path]) -> None:
+    """What becomes of the phones of real English speech."""
+    pairs = [(Speech.open(path), phones_of(path)) for path in paths]
+    known = [(speech, phones) for speech, phones in pairs if phones]
+    closed = [closed_in_bilabials(*pair, closures_shown=True) for pair in known]
+    _print_row("lips closed in m, b, p", [float(np.mean(one)) for one in closed if one])
+    shares = [accuracy(*pair) for pair in known]
+    _print_row("sounds heard right, all spectra", [whole for whole, _ in shares])
+    _print_row("sounds heard right, speech only", [speech for _, speech in shares])
+
+
+def _print_sounds(folder: Path) -> None:
+    """What the mouth does to the recordings of a folder, by the language that they begin with."""
+    groups: dict[str, list[Speech]] = {}
+    for path in sorted(folder.iterdir()):
+        groups.setdefault(path.stem.partition("_")[0], []).append(Speech.open(path))
+    for language, speeches in groups.items():
+        click.echo(f"{folder.name}, {language}:")
+        _print_row("lips closed in pauses", list(map(closed_in_silence, speeches)))
+        _print_row("motion in pauses, of that in speech", list(map(motion_in_silence, speeches)))
+        for noise in NOISES:
+            noisy = [motion_in_silence(speech, noise) for speech in speeches]
+            _print_row(f"  with noise at {noise:+.0f} dB", noisy)
+        _print_row("opening of the jaw in vowels", list(map(opening_in_vowels, speeches)))
+
+
+def _print_synthesis() -> None:
+    """Closures in sentences full of them, whose phone times are exact."""
+    spoken = [speak(text, voice=voice) for text in SENTENCES for voice in ("default", "f3")]
+    closed = [closed_in_bilabials(speech, speech.phones, closures_shown=False) for speech in spoken]
+    click.echo("synthesised sentences:")
+    _print_row("lips closed in m, b, p", [float(np.mean(one)) for one in closed])
 
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option("--only", multiple=True, default=["*"], help="Pattern of the clips' names.")
-@click.option("--sounds", type=click.Path(path_type=Path, exists=True), help="Folder of speech.")
+@click.option(
+    "--sounds",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder of recordings whose names begin with a language: de_…",
+)
+@click.option("--aligned", is_flag=True, help="Align the clips with their English words, too.")
 @click.option("--each", is_flag=True, help="A line for every clip, too.")
-def main(folders: tuple[Path, ...], only: tuple[str, ...], sounds: Path | None, each: bool) -> None:
+def main(
+    *,
+    folders: tuple[Path, ...],
+    only: tuple[str, ...],
+    sounds: tuple[Path, ...],
+    aligned: bool,
+    each: bool,
+) -> None:
     """Print how well the lips fit, over the talking clips in FOLDERS."""
     for folder in folders:
-        matches = [match_clip(path, track_lips(path)) for path in _clips(folder, only)]
-        if not matches:
+        paths = _clips(folder, only)
+        if not paths:
             raise VideoError(f"no .mp4 to compare with in {folder}")
         click.echo(f"{folder.name}:")
-        for match in matches if each else ():
-            click.echo(f"  {match.name:42} r {match.r:.2f}  lag {match.lag * 1000:+.0f} ms")
-        _print_row("  r, whole clip", [match.r for match in matches])
-        _print_row("  r, speech only", [match.r_speech for match in matches])
-        _print_row("  lag, seconds", [match.lag for match in matches])
-    if sounds:
-        pauses = {path: closed_in_silence(Speech.open(path)) for path in sorted(sounds.iterdir())}
-        for path, share in pauses.items() if each else ():
-            click.echo(f"  {path.name:42} closed in silence {share:.2f}")
-        _print_row("lips closed in silence", [x for x in pauses.values() if not np.isnan(x)])
-    spoken = [speak(text, voice=voice) for text in SENTENCES for voice in ("default", "f3")]
-    closures = [closed for speech in spoken for closed in closed_in_bilabials(speech)]
-    _print_row("lips closed in m, b, p (synthesis)", [float(closed) for closed in closures])
+        _print_matches(paths, each)
+        if aligned:
+            _print_alignment(paths)
+    for folder in sounds:
+        _print_sounds(folder)
+    _print_synthesis()
 
 
 if __name__ == "__main__":

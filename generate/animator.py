@@ -39,8 +39,8 @@ from vasari.generate.spectrum import (
     power_spectra,
 )
 from vasari.generate.speech import SPEECH_BAND, Level, Speech
-from vasari.models.articulator import MEL_RANGE, MELS
 from vasari.models.motion_transformer import RATE, WINDOW
+from vasari.models.speech_encoder import MEL_RANGE, MELS
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -109,7 +109,7 @@ def band_levels(spectra: Float32Array) -> Float32Array:
     """What the motion is read from: a row for each of (n, bins) power spectra.
 
     Returns:
-        (n, MELS + 1) dB: the articulator's bands and, last, the whole band of speech.
+        (n, MELS + 1) dB: the speech encoder's bands and, last, the whole band of speech.
     """
     return decibels(spectra @ _level_matrix())
 

@@ -1,6 +1,6 @@
 """What the mouth does, heard by a small network and turned into blendshape weights.
 
-The network (`vasari.models.articulator`) says how far real speakers open their lips at such a
+The network (`vasari.models.speech_encoder`) says how far real speakers open their lips at such a
 sound and which group of speech sounds it is. The group decides what an opening alone cannot:
 that lips meet in m, b and p, round in o and u, spread in i, and bare the teeth in s.
 """
@@ -14,17 +14,28 @@ import numpy.typing as npt
 
 from vasari.generate.motion import ARKIT_NAMES
 from vasari.generate.spectrum import FRAME_RATE, smooth
-from vasari.models.articulator import BILABIAL, REACH, SILENCE, SOUNDS, load_articulator
+from vasari.models.speech_encoder import (
+    BILABIAL,
+    FILES,
+    SILENCE,
+    SOUNDS,
+    Heard,
+    load_speech_encoder,
+)
 
 Float32Array = npt.NDArray[np.float32]
 
 REST = 0.12  # of the network's opening: what it gives to lips that are at rest
-EXPANSION = 1.4  # the network errs toward the mean: its openings vary less than real ones
-SURE = (0.2, 0.45)  # probability of m, b, p or silence at which lips start to, and do, close
-CLOSURE = 0.03  # seconds that a closure is widened, so that smoothing keeps it
+EXPANSION = 1.2  # the network errs toward the mean: its openings vary less than real ones
+# Probability of m, b, p, and of silence around a moment, at which lips start to, and do, close.
+SURE_PRESSED, SURE_SILENT = (0.3, 0.6), (0.7, 0.95)
+CLOSURE = 0.02  # seconds that a closure is widened, so that smoothing keeps it
 OPENING_SIGMA, CLOSING_SIGMA = 0.03, 0.018  # seconds; lips part slower than they meet
+PAUSE_SIGMA = 0.06  # seconds; in a short silence, as before a stop, lips stay where they are
 SHAPE_SIGMA = 0.04  # seconds; rounding spreads over its neighbours (coarticulation)
-CONTEXT = REACH / FRAME_RATE + 0.2  # seconds of sound on each side that a frame depends on
+SETTLING = round(0.2 * FRAME_RATE)  # spectra on each side over which lips are smoothed
+# Seconds of sound on each side that a frame depends on.
+CONTEXT = (max(FILES.before, FILES.ahead) + SETTLING) / FRAME_RATE
 
 # How each group of SOUNDS looks, 0..1: rounded, spread, teeth together, lower lip at the teeth.
 _LOOKS = {
@@ -52,30 +63,32 @@ class Articulation:
 
 
 def articulate(levels: Float32Array) -> Articulation:
-    """Hear what the mouth does.
+    """Hear what the mouth does in a stretch of sound.
 
     Args:
         levels: (n, MELS) dB re the loud level of the recording, CONTEXT longer on each side than
             the spectra that count.
     """
-    articulator = load_articulator()
-    chances, heard = articulator(levels)
-    spoken = 1 - _ramp(chances[:, SILENCE])
+    return move_mouth(load_speech_encoder()(levels))
+
+
+def move_mouth(heard: Heard) -> Articulation:
+    """What the mouth does at n spectra that were heard; each depends on SETTLING around it."""
+    chances = heard.chances
+    spoken = 1 - _ramp(smooth(chances[:, SILENCE], PAUSE_SIGMA), SURE_SILENT)
     looks = (chances @ LOOKS).T * spoken
     rounding, spreading, hissing, biting = (smooth(look, SHAPE_SIGMA) for look in looks)
-    # Two estimates, from the sound itself and from what it was recognised as, err differently.
-    parted = (heard + chances @ articulator.opening) / 2
-    wide = np.clip(EXPANSION * (parted - REST) / (1 - REST), 0, 1)
-    pressing = _ramp(chances[:, BILABIAL])
+    wide = np.clip(EXPANSION * (heard.opening - REST) / (1 - REST), 0, 1)
+    pressing = _ramp(chances[:, BILABIAL], SURE_PRESSED)
     opening = _move_lips(np.asarray(wide * spoken * (1 - pressing), np.float32))
     return Articulation(
         opening, rounding, spreading, hissing, biting, smooth(pressing, CLOSING_SIGMA)
     )
 
 
-def _ramp(chance: Float32Array) -> Float32Array:
+def _ramp(chance: Float32Array, sure: tuple[float, float]) -> Float32Array:
     """From 0 to 1 while a probability becomes sure."""
-    low, high = SURE
+    low, high = sure
     return np.asarray(np.clip((chance - low) / (high - low), 0, 1), np.float32)
 
 

@@ -16,22 +16,26 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from vasari.generate import articulation, prosody, spectrum
-from vasari.generate.animator import Actor, band_levels, read_levels
-from vasari.generate.articulation import Articulation
+from vasari.generate import prosody, spectrum
+from vasari.generate.animator import Actor, band_levels
+from vasari.generate.articulation import SETTLING, Articulation, move_mouth
 from vasari.generate.controls import Controls
 from vasari.generate.headmotion import gesture_by_rule
 from vasari.generate.live_sound import HOP_SECONDS, Int16Array
-from vasari.generate.prosody import Prosody
+from vasari.generate.prosody import Prosody, read_prosody
 from vasari.generate.render import Pose
 from vasari.generate.spectrum import FLOOR_DB, FRAME_RATE, power_spectra
 from vasari.generate.speech import HISTOGRAM_EDGES, Level, level_of
+from vasari.models.speech_encoder import LIVE, MELS, Heard, load_speech_encoder
 
 Float32Array = npt.NDArray[np.float32]
 
-LOOK_AHEAD = 0.07  # seconds of sound that are heard before the frame that they belong to
-# What is not heard yet goes over from the last moments to what the last second was like. Against a
-# motion that knows the future, this came nearest among holding, mirroring and silence.
+# Seconds of sound that are heard before the frame that they belong to: what the encoder looks
+# ahead, a spectrum's half window, and a hop to come.
+LOOK_AHEAD = 0.07
+# The melody needs more. What is not heard yet goes over from the last moments to what the last
+# second was like. Against a motion that knows the future, this came nearest among holding,
+# mirroring and silence.
 LAST, WHILE = 3, 100  # spectra
 PASSING = 10.0  # spectra in which two thirds of the way are gone
 STEERING = 0.12  # seconds in which a control comes two thirds of the way
@@ -46,9 +50,10 @@ MIN_CONTRAST = 15.0  # dB of the loud level over the noise
 HALVING = 500  # heard spectra after which what was heard before counts half
 MEASURING = 10  # heard spectra between two measurements of the level
 
-_BEFORE = math.ceil(max(articulation.CONTEXT, prosody.CONTEXT) * FRAME_RATE)
+_BEFORE = math.ceil(prosody.CONTEXT * FRAME_RATE)
 _AFTER = _BEFORE - math.ceil(LOOK_AHEAD * FRAME_RATE)
-_LASTING = np.exp(-np.arange(1, _AFTER + 1, dtype=np.float32) / PASSING)[:, None]
+_KEPT = _BEFORE + math.ceil(0.2 * FRAME_RATE)
+_LASTING = np.exp(-np.arange(1, _AFTER + 1, dtype=np.float32) / PASSING)
 # Windowed sinc at a third of the band: 48 kHz becomes 16 kHz.
 _DECIMATION = 3
 _TAPS = np.sinc(np.arange(-24, 25) / _DECIMATION) * np.hamming(49)
@@ -63,7 +68,11 @@ class Listener:
         self._inbox: deque[Float32Array] = deque([np.zeros(spectrum.HOP, np.float32)])
         # With one hop ahead, each further hop completes one spectrum.
         self._spectra = power_spectra(self._blocks())
-        self._rows: deque[Float32Array] = deque(maxlen=_BEFORE + math.ceil(0.2 * FRAME_RATE))
+        # The level of the band of speech, and what the encoder made of it a little before.
+        self._loudness: deque[float] = deque([FLOOR_DB] * _KEPT, maxlen=_KEPT)
+        self._encoder = load_speech_encoder(LIVE).stream()
+        silence = self._encoder.hear(np.full((2 * SETTLING, MELS), FLOOR_DB, np.float32))
+        self._mouth: deque[Heard] = deque([silence], maxlen=2 * SETTLING)
         self._count = 0
         self._quiet = 0  # hops since anything was heard
         self._still: tuple[Articulation, Prosody] | None = None  # of a long silence
@@ -74,30 +83,40 @@ class Listener:
     def hear(self, samples: Int16Array) -> None:
         """Take in the next hop of the stream, (HOP,) at 48 kHz."""
         self._inbox.append(self._decimated(samples))
-        row = band_levels(next(self._spectra))[0]
-        if not self._rows:
-            self._rows.extend([np.full_like(row, FLOOR_DB)] * (self._rows.maxlen or 0))
-        self._rows.append(row)
+        *levels, loudness = band_levels(next(self._spectra))[0]
+        self._loudness.append(loudness)
+        self._mouth.append(self._encoder.hear(np.array([levels]) - self._level.reference))
         self._count += 1
         self._quiet += 1
         if samples.any():
             self._quiet = 0
-            self._measure(row)
+            self._measure(loudness)
 
     def read(self, time: float) -> tuple[Articulation, Prosody]:
         """Mouth and melody, one value each, at a time in seconds, LOOK_AHEAD or so before now."""
-        if self._quiet <= len(self._rows):
+        if self._quiet <= _KEPT:
             return self._read(time)
         self._still = self._still or self._read(time)  # silence always reads the same
         return self._still
 
     def _read(self, time: float) -> tuple[Articulation, Prosody]:
         """See `read`."""
-        rows = np.stack(self._rows)
-        future = rows[-WHILE:].mean(axis=0) * (1 - _LASTING) + rows[-LAST:].mean(axis=0) * _LASTING
-        first = (self._count - 1 - len(rows)) * HOP_SECONDS  # the spectrum of a hop is its start's
-        times = np.array([time - first])
-        return read_levels(np.concatenate([rows, future]), times, self._level)
+        place = time / HOP_SECONDS - (self._count - 2)  # the spectrum of a hop is its start's
+        return self._read_mouth(place + LIVE.ahead), self._read_melody(place)
+
+    def _read_mouth(self, place: float) -> Articulation:
+        """The mouth at a place in spectra from the last that the encoder has answered."""
+        parts = zip(*(vars(heard).values() for heard in self._mouth), strict=True)
+        mouth = move_mouth(Heard(*(np.concatenate(part) for part in parts)))
+        return Articulation(*(_at(place, track) for track in vars(mouth).values()))
+
+    def _read_melody(self, place: float) -> Prosody:
+        """The melody at a place in spectra from the last that was heard."""
+        past = np.array(self._loudness, np.float32)
+        future = past[-WHILE:].mean() * (1 - _LASTING) + past[-LAST:].mean() * _LASTING
+        loudness = np.concatenate([past, future])
+        melody = read_prosody(loudness, self._level.reference, self._level.noise)
+        return Prosody(*(_at(place, track[: len(past)]) for track in vars(melody).values()))
 
     def _blocks(self) -> Iterator[Float32Array]:
         while True:
@@ -109,9 +128,9 @@ class Listener:
         self._tail = joined[-len(self._tail) :]
         return np.convolve(joined, _TAPS, "valid")[::_DECIMATION].astype(np.float32)
 
-    def _measure(self, row: Float32Array) -> None:
+    def _measure(self, loudness: float) -> None:
         """Let a spectrum count for how loud the voice is."""
-        self._histogram += np.histogram(row[-1:], HISTOGRAM_EDGES)[0]
+        self._histogram += np.histogram([loudness], HISTOGRAM_EDGES)[0]
         self._heard += 1
         if self._heard % HALVING == 0:
             self._histogram //= 2
@@ -119,6 +138,12 @@ class Listener:
             level = level_of(self._histogram)
             loud = max(level.loud, level.noise + MIN_CONTRAST, MIN_LOUD)
             self._level = Level(level.noise, loud)
+
+
+def _at(place: float, track: Float32Array) -> Float32Array:
+    """The value of a track at a place from its last, the ends held; (1,)."""
+    index = np.arange(1 - len(track), 1)
+    return np.interp([place], index, track).astype(np.float32)
 
 
 class LiveActor:

@@ -3,11 +3,11 @@
 A stack of dilated convolutions over time, small enough for NumPy. It takes mel levels at
 `vasari.generate.spectrum.FRAME_RATE` (100 per second) and gives, for each of them, three things
 (`Heard`): probabilities of the groups of speech sounds in SOUNDS (n, 21), the opening of the lips
-(n,), and hidden features (n, WIDTH) that another network can be conditioned on. An output depends
-on the BEFORE spectra before it and on the AHEAD spectra after it (0.07 s), so the same network
-serves files (`SpeechEncoder.__call__`) and live sound (`EncoderStream`), with the same result.
+(n,), and hidden features (n, WIDTH) that another network can be conditioned on.
 
-`vasari.models.train_speech_encoder` makes the weights; the model card says from what.
+There are two sets of weights. That of files looks 0.36 s to each side; that of live sound 0.04 s
+ahead and 0.6 s back. Both can hear sound as it comes (`SpeechEncoder.stream`).
+`vasari.models.train_speech_encoder` makes them; the model cards say from what.
 """
 
 from __future__ import annotations
@@ -27,20 +27,49 @@ from vasari.generate.spectrum import FLOOR_DB
 
 Float32Array = npt.NDArray[np.float32]
 
-WEIGHTS = "speech_encoder.npz"
-SHA256 = ""
 MELS = 40  # input bands
 MEL_RANGE = (80.0, 7600.0)  # Hz
 LEVEL_CENTRE, LEVEL_SCALE = -35.0, 20.0  # dB re the loud level of the recording
 LEVEL_LIMITS = (-1.5, 3.0)  # of the scaled levels
 WIDTH = 96  # channels
-# The spectra that each layer looks at, from its own; every layer after the first is residual.
-TAPS = (
-    (-1, 0, 1), (-1, 0, 1), (-2, 0, 2), (-3, 0, 3), (-8, -4, 0), (-16, -8, 0), (-24, -12, 0),
-    (-2, -1, 0),
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A set of weights, and what it looks at."""
+
+    weights: str  # file
+    sha256: str
+    # The spectra that each layer takes in, from its own; all layers but the first are residual.
+    taps: tuple[tuple[int, ...], ...]
+
+    @property
+    def before(self) -> int:
+        """How many spectra before it an output depends on."""
+        return -sum(taps[0] for taps in self.taps)
+
+    @property
+    def ahead(self) -> int:
+        """How many spectra after it an output depends on."""
+        return sum(taps[-1] for taps in self.taps)
+
+
+FILES = Kind(
+    "speech_encoder.npz",
+    "ffcc18342dc6d59b722eff7cda43c26ba1e0cde9e16bbcba6462cee7903794eb",
+    (
+        (-1, 0, 1), (-1, 0, 1), (-2, 0, 2), (-3, 0, 3),
+        (-4, 0, 4), (-8, 0, 8), (-16, 0, 16), (-1, 0, 1),
+    ),
 )  # fmt: skip
-BEFORE = -sum(taps[0] for taps in TAPS)  # spectra before it that an output depends on
-AHEAD = sum(taps[-1] for taps in TAPS)  # spectra after it
+LIVE = Kind(
+    "speech_encoder_live.npz",
+    "7fce45ae21e00b918aa640324889856e3caa9e04485929bc9e77912c089f72b3",
+    (
+        (-1, 0, 1), (-1, 0, 1), (-2, 0, 2), (-6, -3, 0),
+        (-8, -4, 0), (-16, -8, 0), (-24, -12, 0), (-2, -1, 0),
+    ),
+)  # fmt: skip
 
 # Speech sounds that look alike, by their IPA letters; the first is silence.
 SILENCE, BILABIAL = 0, 1
@@ -64,17 +93,17 @@ class SpeechEncoder:
     """The network with its weights.
 
     Args:
+        kind: what each layer looks at.
         weights: ``kernel_0`` (3, MELS, WIDTH), ``kernel_1`` and on (3, WIDTH, WIDTH) in the order
-            of TAPS, ``kernel_last`` (WIDTH, OUTPUTS), ``bias_0`` and on, ``bias_last``, and
-            ``opening`` (len(SOUNDS),): the mean opening of real lips in each group of sounds.
+            of the taps, ``kernel_last`` (WIDTH, OUTPUTS), ``bias_0`` and on, ``bias_last``.
     """
 
-    def __init__(self, weights: Mapping[str, Float32Array]) -> None:
-        self._opening = weights["opening"]
+    def __init__(self, kind: Kind, weights: Mapping[str, Float32Array]) -> None:
+        self.kind = kind
         self._last = weights["kernel_last"], weights["bias_last"]
         self._layers = [
             _Layer(weights[f"kernel_{number}"], weights[f"bias_{number}"], taps, number > 0)
-            for number, taps in enumerate(TAPS)
+            for number, taps in enumerate(kind.taps)
         ]
 
     def __call__(self, levels: Float32Array) -> Heard:
@@ -83,13 +112,16 @@ class SpeechEncoder:
         Args:
             levels: (n, MELS) dB re the loud level of the recording.
         """
-        after = np.full((AHEAD, MELS), FLOOR_DB, np.float32)
+        ahead = self.kind.ahead
+        after = np.full((ahead, MELS), FLOOR_DB, np.float32)
         heard = self.stream().hear(np.concatenate([levels, after]))
-        return Heard(*(track[AHEAD:] for track in vars(heard).values()))
+        return Heard(*(track[ahead:] for track in vars(heard).values()))
 
     def stream(self) -> EncoderStream:
         """A stream before which lay silence."""
-        return EncoderStream(self._layers, self._read)
+        stream = EncoderStream(self._layers, self._read)
+        stream.hear(np.full((self.kind.before + self.kind.ahead, MELS), FLOOR_DB, np.float32))
+        return stream
 
     def _read(self, hidden: Float32Array) -> Heard:
         """What the last hidden layer says."""
@@ -98,21 +130,18 @@ class SpeechEncoder:
         logits = outputs[:, : len(SOUNDS)]
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         chances = odds / odds.sum(axis=1, keepdims=True)
-        # Two estimates, from the sound itself and from what it was recognised as, err differently.
-        opening = (outputs[:, len(SOUNDS)] + chances @ self._opening) / 2
-        return Heard(chances, opening, hidden)
+        return Heard(chances, outputs[:, len(SOUNDS)], hidden)
 
 
 class EncoderStream:
-    """Hears sound as it comes: `hear` gives as many outputs as it takes spectra, AHEAD late."""
+    """Hears sound as it comes: as many outputs as spectra, `Kind.ahead` late."""
 
-    def __init__(
-        self, layers: Sequence[_Layer], read: Callable[[Float32Array], Heard]
-    ) -> None:
+    def __init__(self, layers: Sequence[_Layer], read: Callable[[Float32Array], Heard]) -> None:
         self._layers = layers
         self._read = read
-        self._pasts: list[Float32Array] = [np.zeros((0, layer.inputs), np.float32) for layer in layers]
-        self._hidden(np.full((BEFORE + AHEAD, MELS), FLOOR_DB, np.float32))
+        self._pasts: list[Float32Array] = [
+            np.zeros((0, layer.inputs), np.float32) for layer in layers
+        ]
 
     def hear(self, levels: Float32Array) -> Heard:
         """Take in the next spectra, (n, MELS) dB re the loud level of the recording."""
@@ -154,14 +183,15 @@ def scale_levels(levels: Float32Array) -> Float32Array:
 
 
 @functools.cache
-def load_speech_encoder() -> SpeechEncoder:
-    """The network with the weights that come with Vasari.
+def load_speech_encoder(kind: Kind = FILES) -> SpeechEncoder:
+    """The network with weights that come with Vasari.
 
     Raises:
         VasariError: the weights are damaged.
     """
-    data = (resources.files("vasari.models") / "weights" / WEIGHTS).read_bytes()
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise VasariError(f"the weights {WEIGHTS} are damaged; install Vasari again")
+    data = (resources.files("vasari.models") / "weights" / kind.weights).read_bytes()
+    if hashlib.sha256(data).hexdigest() != kind.sha256:
+        raise VasariError(f"the weights {kind.weights} are damaged; install Vasari again")
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return SpeechEncoder({name: archive[name].astype(np.float32) for name in archive.files})
+        weights = {name: archive[name].astype(np.float32) for name in archive.files}
+    return SpeechEncoder(kind, weights)

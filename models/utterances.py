@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import SpeechError
-from vasari.eval.alignment import IPA, PAUSES, align, grid_text, recognise
+from vasari.eval.alignment import IPA, PAUSES, phones_of
 from vasari.generate.spectrum import FRAME_RATE, decibels, mel_matrix, power_spectra
 from vasari.generate.speech import Phone, Speech
 from vasari.generate.synthesis import speak
@@ -144,19 +144,11 @@ def _flite(text: str, voice: str, stretch: float) -> Speech:
     return Speech.from_samples(samples, 16_000, phones=tuple(phones))
 
 
-def listen(path: Path) -> Utterance | None:
-    """A real recording in English with its sounds; None where they cannot be found.
-
-    The text of a GRID sentence is in its name; other words are recognised.
-    """
-    speech = Speech.open(path)
-    text = grid_text(path.stem.removeprefix("grid_"))
-    try:
-        phones = align(speech, text) if text else recognise(speech)
-    except SpeechError:
-        return None
-    levels = mel_levels(speech)
-    return Utterance(levels, *label(phones, len(levels), closures_shown=True))
+def listen(path: Path) -> Utterance:
+    """A real recording in English with its sounds; where they cannot be found, none is certain."""
+    levels = mel_levels(Speech.open(path))
+    sounds, certain = label(phones_of(path), len(levels), closures_shown=True)
+    return Utterance(levels, sounds, certain * (sounds != SILENCE).any())
 
 
 def label(

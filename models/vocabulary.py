@@ -1,4 +1,4 @@
-"""Everyday words that are spoken to train the articulator, by language code of espeak-ng.
+"""Everyday words that are spoken to train the speech encoder, by language code of espeak-ng.
 
 They were written down for this purpose: common words, with all sounds of each language.
 """

@@ -146,7 +146,7 @@ def test_generate_states_and_stamps(authority, portrait_file, speech_file, tmp_p
     assert found.time_stamp
     assert (found.author, found.consent) == ("Grace", Consent("Ada", "signed release"))
     assert found.models == generative_weights()
-    assert "articulator.npz" in found.models
+    assert "speech_encoder.npz" in found.models
 
 
 def test_consent_says_who_and_why(portrait_file, speech_file, tmp_path, capsys):

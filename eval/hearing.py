@@ -1,0 +1,123 @@
+"""What the lips do to sound alone: in pauses, in noise, in each m, b and p, in other languages.
+
+Where the phones of a recording are known, by synthesis or by alignment
+(`vasari.eval.alignment`), closures and the speech encoder's own accuracy are measured on it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.generate.animator import animate, band_levels
+from vasari.generate.controls import Controls
+from vasari.generate.motion import ARKIT_INDEX, Motion
+from vasari.generate.spectrum import FRAME_RATE, RATE, band_matrix, decibels, power_spectra
+from vasari.generate.speech import SPEECH_BAND, Phone, Speech
+from vasari.models.speech_encoder import BILABIAL, SILENCE, load_speech_encoder
+from vasari.models.utterances import label
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+CLOSED = 0.12  # of a clip's 95th percentile opening, below which lips count as closed
+SILENT_DB = -40.0  # dB re the loud level of the recording
+LOUD_DB = -8.0  # dB re the loud level: surely the middle of a vowel
+SILENCE_MARGIN = 0.1  # seconds of a pause at whose ends the lips may still move
+RATE_OF_CLOSURES = 100.0  # frames per second, to hit the short closures
+CLOSURE_SLACK = 0.02  # seconds by which alignments err
+
+
+def jaw(speech: Speech, fps: float) -> FloatArray:
+    """The jaw's opening in the motion made from a speech, (T,) in 0..1."""
+    motion = Motion.concatenate(animate(speech, Controls(), fps))
+    return np.asarray(motion.expression[:, ARKIT_INDEX["jawOpen"]], np.float64)
+
+
+def loudness(speech: Speech) -> FloatArray:
+    """Level of the band of speech at FRAME_RATE, dB re the loud level."""
+    band = band_matrix([SPEECH_BAND])
+    levels = [decibels(spectra @ band)[:, 0] for spectra in power_spectra(speech.blocks())]
+    return np.asarray(np.concatenate(levels) - speech.level.loud, np.float64)
+
+
+def pauses(speech: Speech, frames: int, fps: float) -> BoolArray:
+    """Which of so many frames lie in a pause, SILENCE_MARGIN from its ends."""
+    quiet = loudness(speech) < SILENT_DB
+    width = 2 * round(SILENCE_MARGIN * FRAME_RATE) + 1
+    inner = np.convolve(np.pad(quiet, width // 2, constant_values=True), np.ones(width), "valid")
+    index = (np.arange(frames) / fps * FRAME_RATE).astype(int)
+    return (inner > width - 0.5)[np.minimum(index, len(inner) - 1)]
+
+
+def closed_in_silence(speech: Speech, fps: float = 25.0) -> float:
+    """The share of frames in pauses in which the lips are closed; NaN without pauses."""
+    opening = jaw(speech, fps)
+    deep = pauses(speech, len(opening), fps)
+    limit = CLOSED * np.percentile(opening, 95)
+    return float(np.mean(opening[deep] <= limit)) if deep.any() else float("nan")
+
+
+def motion_in_silence(speech: Speech, noise_db: float | None = None, fps: float = 25.0) -> float:
+    """Deviation of the opening in pauses over that in speech; NaN without pauses.
+
+    Args:
+        speech: what is heard.
+        noise_db: level of a hum and hiss that is added, dB re the speech's loud level.
+        fps: frames per second.
+    """
+    opening = jaw(speech if noise_db is None else with_noise(speech, noise_db), fps)
+    deep = pauses(speech, len(opening), fps)
+    if deep.sum() < fps / 4:
+        return float("nan")
+    return float(opening[deep].std() / opening[~deep].std())
+
+
+def with_noise(speech: Speech, noise_db: float) -> Speech:
+    """The speech in a room with an air conditioner: noise that falls 3 dB per octave."""
+    samples = np.concatenate(list(speech.blocks()))
+    white = np.fft.rfft(np.random.default_rng(0).normal(size=len(samples)))
+    pink = np.fft.irfft(white / np.sqrt(np.maximum(np.arange(len(white)), 1)), len(samples))
+    level = loudness(Speech.from_samples(pink / np.abs(pink).max(), RATE))
+    noise = Speech.from_samples(pink / np.abs(pink).max(), RATE)
+    gain = 10 ** ((speech.level.loud + noise_db - noise.level.loud - np.median(level)) / 20)
+    return Speech.from_samples(samples + gain * pink / np.abs(pink).max(), RATE)
+
+
+def opening_in_vowels(speech: Speech, fps: float = 25.0) -> float:
+    """Mean opening of the jaw where the voice is loudest, as it is in vowels."""
+    opening = jaw(speech, fps)
+    index = (np.arange(len(opening)) / fps * FRAME_RATE).astype(int)
+    levels = loudness(speech)
+    return float(opening[levels[np.minimum(index, len(levels) - 1)] > LOUD_DB].mean())
+
+
+def closed_in_bilabials(
+    speech: Speech, phones: tuple[Phone, ...], *, closures_shown: bool
+) -> list[bool]:
+    """For every m, b and p: do the lips close somewhere within it?
+
+    Args:
+        speech: what is heard.
+        phones: its speech sounds.
+        closures_shown: see `vasari.models.utterances.label`.
+    """
+    opening = jaw(speech, RATE_OF_CLOSURES)
+    limit = CLOSED * np.percentile(opening, 95)
+    sounds, _ = label(phones, len(opening), closures_shown=closures_shown)
+    edges = np.flatnonzero(np.diff(np.pad(sounds == BILABIAL, 1).astype(int)))
+    slack = round(CLOSURE_SLACK * RATE_OF_CLOSURES)
+    return [
+        bool(opening[max(0, start - slack) : end + slack].min() <= limit)
+        for start, end in edges.reshape(-1, 2)
+    ]
+
+
+def accuracy(speech: Speech, phones: tuple[Phone, ...]) -> tuple[float, float]:
+    """Share of the spectra whose group of sounds the encoder hears: of all, and of speech."""
+    levels = np.concatenate([band_levels(part) for part in power_spectra(speech.blocks())])
+    heard = load_speech_encoder()(levels[:, :-1] - np.float32(speech.level.reference))
+    sounds, certain = label(phones, len(levels), closures_shown=True)
+    right = heard.chances.argmax(axis=1) == sounds
+    known = certain > 0
+    return float(right[known].mean()), float(right[known & (sounds != SILENCE)].mean())
