@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import struct
 import sys
@@ -124,7 +125,7 @@ def utterances(blocks: Iterator[tuple[float, Int16Array]]) -> Iterator[tuple[flo
 def _level(block: Int16Array) -> float:
     """DB re full scale."""
     power = float(np.mean(np.square(block / 32768))) if len(block) else 0.0
-    return 10 * np.log10(power + 1e-12)
+    return 10 * math.log10(power + 1e-12)
 
 
 def read_blocks(stream: BinaryIO) -> Iterator[tuple[float, Int16Array]]:

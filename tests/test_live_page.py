@@ -186,3 +186,50 @@ def test_a_visitor_makes_a_portrait_speak_and_takes_a_recording(
     page.wait("document.body?.textContent.includes('Unchanged since it was signed')")
     (refused_upload,) = seen
     assert "status of 400" in refused_upload
+
+
+def test_a_sample_speaks_and_the_session_can_be_verified(page: Page) -> None:
+    page.value("document.querySelectorAll('.samples button')[1].click()")
+    page.wait("window.vasari.screen.total > 10")
+    assert page.value("document.getElementById('opening').hidden")
+    page.value("document.getElementById('change').click()")
+    assert not page.value("document.getElementById('opening').hidden")
+    page.value("document.getElementById('keep').click()")
+    page.wait("/Mbit/.test(document.getElementById('figures').textContent)")
+    address = page.value("document.getElementById('verify').href")
+    assert page.problems == []
+    page.call("Page.navigate", url=address)
+    page.wait("document.body?.textContent.includes('Unchanged since it was signed')")
+
+
+def test_everything_can_be_reached_and_has_a_name(page: Page, portrait_file: Path) -> None:
+    page.choose("#portrait", portrait_file)
+    page.wait("window.vasari.screen.total > 5")
+    tree = page.call("Accessibility.getFullAXTree")["nodes"]
+    roles = ("button", "slider", "textbox", "combobox", "link", "image", "status")
+    named = [
+        (node["role"]["value"], node["name"]["value"])
+        for node in tree
+        if not node["ignored"] and node.get("role", {}).get("value") in roles and "name" in node
+    ]
+    controls = [(role, name) for role, name in named if role not in ("status", "image")]
+    assert len(controls) >= 14
+    assert all(name for _, name in controls), controls
+    assert ("slider", "Gaze, left to right") in controls
+    assert ("textbox", "What the avatar says") in controls
+    reached = set()
+    for _ in range(30):
+        for kind in ("keyDown", "keyUp"):
+            page.call("Input.dispatchKeyEvent", type=kind, key="Tab", windowsVirtualKeyCode=9)
+        reached.add(page.value("document.activeElement.id"))
+    assert {
+        "text",
+        "sound",
+        "mirror",
+        "file",
+        "hush",
+        "yaw",
+        "emotion",
+        "record",
+        "change",
+    } <= reached

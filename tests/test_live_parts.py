@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import runpy
+import shutil
 import signal
 from pathlib import Path
 
@@ -396,3 +398,9 @@ def test_no_service_without_a_token_beyond_this_machine() -> None:
 
     with pytest.raises(AssertionError, match="token"):
         Guard(nothing, host="0.0.0.0")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+def test_the_player_keeps_to_the_session_although_its_clock_is_wrong() -> None:
+    benchmarks = Path(__file__).resolve().parent.parent / "benchmarks"
+    assert runpy.run_path(str(benchmarks / "live_soak.py"))["play"](10.0) < 0.02  # seconds
