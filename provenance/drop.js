@@ -1,6 +1,4 @@
 // Dropping, size and progress. The form works without this script, too.
-"use strict";
-
 const form = document.getElementById("form");
 const drop = document.getElementById("drop");
 const input = document.getElementById("file");

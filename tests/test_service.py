@@ -283,8 +283,13 @@ def test_budget_fills_again():
 
 def test_requests_from_elsewhere(client):
     assert client.get("/", headers={"host": "evil.example"}).status_code == 403
-    headers = {"origin": "http://evil.example"}
-    assert client.post("/verdict", content=b"x", headers=headers).status_code == 403
+    for origin in ("http://evil.example", "null"):
+        answer = client.post("/verdict", content=b"x", headers={"origin": origin})
+        assert answer.status_code == 403
+    own = client.post("/verdict", content=b"x", headers={"origin": "http://localhost"})
+    assert own.status_code == 400
+    # With a stricter one, browsers hide the origin of the page's own form.
+    assert client.get("/").headers["referrer-policy"] == "same-origin"
     assert client.put("/manifests").status_code == 405
     assert client.get("/matches/byBinding?value=" + "A" * 9000).status_code == 414
 
