@@ -51,19 +51,24 @@ def reenact(clip: Path) -> Float64Array:
     portrait, moments = replay(clip)
     plain, touched = Renderer(portrait), Renderer(portrait, TouchUp(portrait))
     kept = list(moments)
-    shown = [
-        [touched.frame(moment.pose).copy() for moment in kept],
-        [plain.frame(moment.pose).copy() for moment in kept],
-        [portrait.image] * len(kept),
+    moved = [
+        [renderer.frame(moment.pose).copy() for moment in kept] for renderer in (touched, plain)
     ]
-    columns = [_column(frames, kept, portrait) for frames in shown]
+    still = [portrait.image] * len(kept)
+    columns = [_column(frames, _track(frames), kept, portrait) for frames in moved]
+    columns.append(_column(still, [portrait.mesh] * len(kept), kept, portrait))
     return np.stack(columns, axis=1)
 
 
-def _column(frames: list[ImageArray], moments: list[Moment], portrait: Portrait) -> Float64Array:
-    """The measures of what is shown, (MEASURES,)."""
+def _column(
+    frames: list[ImageArray],
+    meshes: Sequence[Float32Array | None],
+    moments: list[Moment],
+    portrait: Portrait,
+) -> Float64Array:
+    """The measures of what is shown, (MEASURES,), given the face in each frame."""
     rows = []
-    for frame, mesh, moment in zip(frames, _track(frames), moments, strict=True):
+    for frame, mesh, moment in zip(frames, meshes, moments, strict=True):
         regions = compare(frame, moment.truth, moment.mesh)
         row = [value for name in REGIONS for value in regions[name]]
         if mesh is None:

@@ -45,6 +45,7 @@ DEFAULT_FPS = 25.0
 MOTION_TOLERANCE = 0.5  # seconds by which a given motion may end before the speech
 STAGES = ("decode", "motion", "render", "watermark", "encode", "sign")
 WAITING = "waiting"  # for a frame to be rendered: no stage of its own
+MOTIONS_AHEAD = 1  # blocks: rendering need not wait for the next
 RENDERED_AHEAD = 4  # frames: evens out that some take longer than others
 # The portrait is a recording, its lips follow a trained model.
 SOURCE_TYPE = "compositeWithTrainedAlgorithmicMedia"
@@ -97,7 +98,7 @@ def generate(
         size: the side of the frame, 256, 512 or 1024 pixels, where the portrait is a file.
         fps: frames per second, 24 to 60.
         face: which face of the picture, 1 for the largest, where the portrait is a file.
-        touch_up: whether small networks repair mouth and eyes; without them all is geometry.
+        touch_up: whether a small network repairs the eyes; without it all is geometry.
         captions: painted into the frames, in order of time.
         author: who made it, for the manifest.
         consent: the statement that the person shown agreed, for the manifest.
@@ -259,7 +260,8 @@ class _Clip:
     def marked_frames(self) -> Iterator[MarkedFrame]:
         """The frames, each of which carries the watermark.
 
-        They are rendered in another thread while earlier ones are marked and encoded.
+        Motion and pictures are made in threads of their own while earlier frames are marked and
+        encoded.
         """
         from vasari.generate.captions import CaptionPainter
         from vasari.generate.marking import Marker
@@ -272,7 +274,8 @@ class _Clip:
         with self.watch.stage("watermark"):
             marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
         painter = CaptionPainter(self.captions)
-        moved = renderer.frames(self.watch.each("motion", self.motions()))
+        motions = prefetch(self.watch.each("motion", self.motions()), MOTIONS_AHEAD)
+        moved = renderer.frames(motions)
         pictures = (picture.copy() for picture in self.watch.each("render", moved))
         with _one_thread_each():
             waited = self.watch.each(WAITING, prefetch(pictures, RENDERED_AHEAD))

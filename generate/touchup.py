@@ -1,12 +1,13 @@
-"""The touch-up: a small network repairs mouth and eyes, where a moved picture cannot know better.
+"""The touch-up: a small network repairs the eyes, where a moved picture cannot know better.
 
-It sees upright patches of a frame beside the same patches of the portrait, and answers with what
-to change: how far pixels move and how their colours shift. That fades to nothing at a patch's
+It sees an upright patch of a frame beside the same patch of the portrait, and answers with what to
+change: how far pixels move and how their colours shift. That fades to nothing at the patch's
 border, and at rest nothing changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,17 +19,14 @@ from vasari.generate.portrait import Portrait
 from vasari.generate.topology import (
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
-    LOWER_LIP_INNER,
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
-    UPPER_LIP_INNER,
 )
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 PATCH_DENSITY = 11.0  # pixels of a patch per cm of the face; a frame of 512 pixels has about 13
-LIP_BLUR = 1.0  # pixels of a patch: how softly colours begin to change outside the lips
 BLUR = 0.35  # of the frame's pixels for one of a patch beyond the first: keeps a patch smooth
 
 
@@ -53,23 +51,17 @@ class Retoucher(Protocol):
 class Region:
     """A part of the face that is touched up: an upright rectangle fixed to the skull."""
 
-    network: str  # which network knows it
-    width: int  # pixels of the patch
-    height: int
     centre: tuple[int, int]  # the mesh points between which it lies
-    below: float  # cm from there to the patch's middle
     mirrored: bool  # whether the patch is flipped, so that one network knows both eyes
-    opening: tuple[int, ...]  # mesh points around lips or lids
+    opening: tuple[int, ...]  # mesh points around the lids
+    below: float = -0.2  # cm from the centre to the patch's middle
+    width: int = 48  # pixels of the patch
+    height: int = 40
 
 
-MOUTH = Region(
-    "mouth", 96, 80, (61, 291), 1.3, False, UPPER_LIP_INNER + LOWER_LIP_INNER[-2:0:-1]
-)  # fmt: skip
-RIGHT_EYE = Region(
-    "eye", 48, 40, (33, 133), -0.2, False, RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1]
-)  # fmt: skip
-LEFT_EYE = Region("eye", 48, 40, (263, 362), -0.2, True, LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1])
-REGIONS = (MOUTH, RIGHT_EYE, LEFT_EYE)
+RIGHT_EYE = Region((33, 133), False, RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1])
+LEFT_EYE = Region((263, 362), True, LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1])
+REGIONS = (RIGHT_EYE, LEFT_EYE)
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ class Look:
     """One region as it stands in a picture."""
 
     colours: ImageArray  # (h, w, 3) sRGB
-    opening: ImageArray  # (h, w) 0..255: how much of each pixel lies between lips or lids
+    opening: ImageArray  # (h, w) 0..255: how much of each pixel lies between the lids
 
     def inputs(self, portrait: Look) -> Float32Array:
         """What the network sees, (7, h, w) 0..1: this look, the portrait's, and the opening."""
@@ -86,7 +78,7 @@ class Look:
 
 
 def place_regions(portrait: Portrait) -> Float32Array:
-    """The anchors of all REGIONS, (9, 3) pixels: of each its middle, 1 cm across, 1 cm down."""
+    """The anchors of all REGIONS, (6, 3) pixels: of each its middle, 1 cm across, 1 cm down."""
     own = portrait.placement.unplace(portrait.mesh)
     corners = [
         own[list(region.centre)].mean(axis=0) + np.array(offset, np.float32)
@@ -106,6 +98,17 @@ def patch_warp(region: Region, anchors: Float32Array) -> Float32Array:
     axes = np.column_stack([across - middle, down - middle]) / PATCH_DENSITY
     start = middle - axes @ np.array([(region.width - 1) / 2, (region.height - 1) / 2])
     return np.column_stack([axes, start]).astype(np.float32)
+
+
+def patch_warps(anchors: Float32Array) -> list[Float32Array]:
+    """`patch_warp` of each of REGIONS, by the anchors of all."""
+    return [patch_warp(region, anchors[3 * i : 3 * i + 3]) for i, region in enumerate(REGIONS)]
+
+
+def looks(frame: ImageArray, warps: Sequence[Float32Array], mesh: Float32Array) -> list[Look]:
+    """`look` at each of REGIONS."""
+    pairs = zip(REGIONS, warps, strict=True)
+    return [look(frame, region, warp, mesh) for region, warp in pairs]
 
 
 def look(frame: ImageArray, region: Region, warp: Float32Array, mesh: Float32Array) -> Look:
@@ -163,14 +166,6 @@ def change(frame: ImageArray, region: Region, warp: Float32Array, fields: Float3
     retouch(frame[area], frame[area].copy(), fields, inside, back)
 
 
-def _outside(opening: ImageArray) -> Float32Array:
-    """1 where a pixel lies outside an opening, (h, w) 0..255, and 0 inside: (h, w)."""
-    import cv2
-
-    near = cv2.GaussianBlur(cv2.dilate(opening, np.ones((3, 3), np.uint8)), (0, 0), LIP_BLUR)
-    return np.float32(1) - near / np.float32(255)
-
-
 class TouchUp:
     """Touches up the frames of one portrait."""
 
@@ -178,34 +173,23 @@ class TouchUp:
         from vasari.models.touchup import load_touch_up
 
         self.anchors = place_regions(portrait)
-        warps = self._warps(self.anchors)
-        self._networks = {region.network: load_touch_up(region.network) for region in REGIONS}
-        self._portrait = [
-            look(portrait.image, region, warp, portrait.mesh)
-            for region, warp in zip(REGIONS, warps, strict=True)
-        ]
+        self._network = load_touch_up()
+        self._portrait = looks(portrait.image, patch_warps(self.anchors), portrait.mesh)
         self._at_rest = self._ask(self._portrait)
 
     def apply(self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array) -> None:
         """Change a frame, as `Retoucher` says."""
-        shown = [(region, warp) for region, warp in zip(REGIONS, self._warps(anchors), strict=True)]
-        if any(patch_window(region, warp, len(frame)).empty for region, warp in shown):
-            return  # the face has left the frame
-        looks = [look(frame, region, warp, mesh) for region, warp in shown]
-        answers = self._ask(looks)
-        for (region, warp), seen, answer, rest in zip(
-            shown, looks, answers, self._at_rest, strict=True
+        warps = patch_warps(anchors)
+        if any(
+            patch_window(region, warp, len(frame)).empty
+            for region, warp in zip(REGIONS, warps, strict=True)
         ):
-            fields = answer - rest
-            if region is MOUTH:  # what it would add between the lips is a blur of all teeth
-                fields[2:] *= _outside(seen.opening)
+            return  # the face has left the frame
+        changes = self._ask(looks(frame, warps, mesh)) - self._at_rest
+        for region, warp, fields in zip(REGIONS, warps, changes, strict=True):
             change(frame, region, warp, fields)
 
-    @staticmethod
-    def _warps(anchors: Float32Array) -> list[Float32Array]:
-        return [patch_warp(region, anchors[3 * i : 3 * i + 3]) for i, region in enumerate(REGIONS)]
-
-    def _ask(self, looks: list[Look]) -> list[Float32Array]:
-        """The networks' answers, (5, h, w) each."""
-        mouth, *eyes = (shown.inputs(own) for shown, own in zip(looks, self._portrait, strict=True))
-        return [*self._networks["mouth"](mouth[None]), *self._networks["eye"](np.stack(eyes))]
+    def _ask(self, seen: list[Look]) -> Float32Array:
+        """The network's answers, (REGIONS, 5, h, w)."""
+        pairs = zip(seen, self._portrait, strict=True)
+        return self._network(np.stack([shown.inputs(own) for shown, own in pairs]))

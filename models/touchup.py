@@ -1,4 +1,4 @@
-"""The networks that touch up mouth and eyes, run by OpenCV from the weights that come with Vasari.
+"""The network that touches up eyes, run by OpenCV from the weights that come with Vasari.
 
 `vasari.models.train_touchup` makes the weights; the model card says from what.
 """
@@ -16,14 +16,8 @@ from vasari.errors import VasariError
 
 Float32Array = npt.NDArray[np.float32]
 
-# Network -> file, SHA-256.
-WEIGHTS = {
-    "mouth": (
-        "touchup_mouth.onnx",
-        "569eeeae0903797c43d7596c46c3b0428065642fdca53201d71c7f261cb490fe",
-    ),
-    "eye": ("touchup_eye.onnx", "6fcaadc661828a42fe0023642f22523cf1613f39c1ccd0e6102d7941292c24f8"),
-}
+WEIGHTS = "touchup.onnx"
+SHA256 = "6fcaadc661828a42fe0023642f22523cf1613f39c1ccd0e6102d7941292c24f8"
 
 
 BORDER = 10  # pixels of a patch in which the change fades to nothing
@@ -31,7 +25,7 @@ MAX_SHIFT, MAX_ADDED = 6.0, 0.5  # pixels of a patch, and of the colours' range
 
 
 class TouchUpNetwork:
-    """One network.
+    """The network with its weights.
 
     Args:
         model: an ONNX file's bytes. It answers looks with `decode`'s input: OpenCV takes as long
@@ -48,7 +42,7 @@ class TouchUpNetwork:
 
         Args:
             looks: (n, 7, h, w) 0..1: red, green, blue of the frame's patch, the same of the
-                portrait's, and how much of a pixel lies between lips or lids.
+                portrait's, and how much of a pixel lies between the lids.
 
         Returns:
             (n, 5, h, w): from how many pixels to the right and below each pixel comes, and what
@@ -82,17 +76,13 @@ def limits(height: int, width: int) -> Float32Array:
     return np.asarray(most[:, None, None] * inside, np.float32)
 
 
-def load_touch_up(name: str) -> TouchUpNetwork:
-    """One of the networks that come with Vasari, for use in one thread at a time.
-
-    Args:
-        name: a key of WEIGHTS.
+def load_touch_up() -> TouchUpNetwork:
+    """The network that comes with Vasari, for use in one thread at a time.
 
     Raises:
         VasariError: the weights are damaged.
     """
-    file, expected = WEIGHTS[name]
-    data = (resources.files("vasari.models") / "weights" / file).read_bytes()
-    if hashlib.sha256(data).hexdigest() != expected:
-        raise VasariError(f"the weights {file} are damaged; install Vasari again")
+    data = (resources.files("vasari.models") / "weights" / WEIGHTS).read_bytes()
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise VasariError(f"the weights {WEIGHTS} are damaged; install Vasari again")
     return TouchUpNetwork(data)

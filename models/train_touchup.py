@@ -1,7 +1,7 @@
-"""The training of the touch-up: ``vasari train touch-up CLIPS -o FOLDER``.
+"""The training of the touch-up: ``vasari train touch-up CLIPS -o touchup.onnx``.
 
-Frames of real clips are moved as the clips move; what the renderer then shows around mouth and
-eyes, beside what it should show, is what the networks learn from.
+Frames of real clips are moved as the clips move; what the renderer then shows around the eyes,
+beside what it should show, is what the network learns from.
 """
 
 from __future__ import annotations
@@ -24,12 +24,10 @@ from vasari.eval.replay import replay
 from vasari.generate.portrait import Portrait
 from vasari.generate.render import Renderer
 from vasari.generate.touchup import (
-    MOUTH,
     REGIONS,
     Look,
-    Region,
-    look,
-    patch_warp,
+    looks,
+    patch_warps,
     place_regions,
 )
 from vasari.models.touchup import limits
@@ -37,7 +35,7 @@ from vasari.models.touchup import limits
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
-PATCHES = {region.network: region for region in REGIONS}  # of each network, in size
+HEIGHT, WIDTH = REGIONS[0].height, REGIONS[0].width  # pixels of a patch
 
 # Data.
 STARTS = (0, 40, 90, 140, 200)  # frames of a clip that serve as portraits
@@ -50,10 +48,10 @@ MAX_SLIP = 5.0  # pixels: a truth that slips farther was tracked badly and is le
 WIDTHS = (16, 32, 48)  # channels at a half, a quarter and an eighth of a patch's size
 
 # Training.
-BATCH = 16  # mouths; as many pixels of eyes
+BATCH = 32
 # Examples are drawn in proportion to their mean error, of 255, between these: what is right has
-# little to teach. A lid that is far off has closed, a mouth that is far off was tracked wrongly.
-ERROR_RANGE = {"mouth": (3.0, 5.0), "eye": (2.0, 12.0)}
+# little to teach.
+ERROR_RANGE = (2.0, 12.0)
 PEAK_RATE = 2e-3  # learning rate
 # Beside the mean error of the colours. Texture is how strong edges are nearby, wherever exactly
 # they lie: without it the mean of all that may be true would be best, a blur.
@@ -84,31 +82,23 @@ class Recorder:
 
     def apply(self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array) -> None:
         """Keep the regions of a frame."""
-        self.warps = _warps(anchors)
-        self.looks = _looks(frame, self.warps, mesh)
+        self.warps = patch_warps(anchors)
+        self.looks = looks(frame, self.warps, mesh)
 
 
-def _warps(anchors: Float32Array) -> list[Float32Array]:
-    return [patch_warp(region, anchors[3 * i : 3 * i + 3]) for i, region in enumerate(REGIONS)]
-
-
-def _looks(frame: ImageArray, warps: Sequence[Float32Array], mesh: Float32Array) -> list[Look]:
-    return [look(frame, region, warp, mesh) for region, warp in zip(REGIONS, warps, strict=True)]
-
-
-def collect(clip: Path, start: int) -> Iterator[tuple[Region, Example]]:
+def collect(clip: Path, start: int) -> Iterator[Example]:
     """Examples from one replay of a clip."""
     portrait, moments = replay(clip, start=start, limit=LIMIT, every=EVERY)
     recorder = Recorder(portrait)
     renderer = Renderer(portrait, recorder)
-    own = _looks(portrait.image, _warps(recorder.anchors), portrait.mesh)
+    own = looks(portrait.image, patch_warps(recorder.anchors), portrait.mesh)
     for moment in moments:
         renderer.frame(moment.pose)
-        truths = _looks(moment.truth, recorder.warps, moment.mesh)
-        for region, shown, mine, truth in zip(REGIONS, recorder.looks, own, truths, strict=True):
+        truths = looks(moment.truth, recorder.warps, moment.mesh)
+        for shown, mine, truth in zip(recorder.looks, own, truths, strict=True):
             laid = lay_on(truth.colours, shown.colours)
             if laid is not None:
-                yield region, Example(shown, mine, laid)
+                yield Example(shown, mine, laid)
 
 
 def lay_on(truth: ImageArray, shown: ImageArray) -> ImageArray | None:
@@ -138,36 +128,27 @@ def lay_on(truth: ImageArray, shown: ImageArray) -> ImageArray | None:
     )
 
 
-def examples(clips: Sequence[Path], cache: Path | None) -> dict[str, ImageArray]:
-    """Stacked examples by network, each (n, 10, h, w) uint8: the network's inputs and the truth."""
-    stacks: dict[str, list[ImageArray]] = {region.network: [] for region in REGIONS}
-    for clip in clips:
-        for start in STARTS:
-            for name, stack in _one_replay(clip, start, cache).items():
-                stacks[name].append(stack)
-    return {name: np.concatenate(parts) for name, parts in stacks.items()}
+def examples(clips: Sequence[Path], cache: Path | None) -> ImageArray:
+    """Stacked examples, (n, 10, h, w) uint8: the network's inputs and the truth."""
+    return np.concatenate([_one_replay(clip, start, cache) for clip in clips for start in STARTS])
 
 
-def _one_replay(clip: Path, start: int, cache: Path | None) -> dict[str, ImageArray]:
+def _one_replay(clip: Path, start: int, cache: Path | None) -> ImageArray:
     """The stacked examples of one replay, from the cache if they are there."""
-    kept = cache / f"{clip.parent.name}_{clip.stem}_{start}.npz" if cache else None
+    kept = cache / f"{clip.parent.name}_{clip.stem}_{start}.npy" if cache else None
     if kept and kept.exists():
-        with np.load(kept) as archive:
-            return dict(archive)
-    rows: dict[str, list[ImageArray]] = {
-        region.network: [np.empty((0, 10, region.height, region.width), np.uint8)]
-        for region in REGIONS
-    }
+        return np.asarray(np.load(kept))
+    rows = [np.empty((0, 10, HEIGHT, WIDTH), np.uint8)]
     try:
-        for region, each in collect(clip, start):
+        for each in collect(clip, start):
             planes = [each.shown.colours, each.portrait.colours, each.shown.opening, each.truth]
-            rows[region.network].append(np.dstack(planes).transpose(2, 0, 1)[None])
+            rows.append(np.dstack(planes).transpose(2, 0, 1)[None])
     except VideoError:
         pass  # it ends before this start, or hides the face there
-    stacks = {name: np.concatenate(parts) for name, parts in rows.items()}
+    stack = np.concatenate(rows)
     if kept:
-        np.savez(kept, **stacks)
-    return stacks
+        np.save(kept, stack)
+    return stack
 
 
 def usable(folder: Path, held_out: Sequence[str]) -> list[Path]:
@@ -186,15 +167,10 @@ def usable(folder: Path, held_out: Sequence[str]) -> list[Path]:
 
 
 class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is unknown
-    """A small U-Net (Ronneberger et al. 2015) from looks to what to change.
+    """A small U-Net (Ronneberger et al. 2015) from looks to what to change."""
 
-    Args:
-        region: whose patches it sees.
-    """
-
-    def __init__(self, region: Region) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.region = region
         wide, wider, widest = WIDTHS
         self.down1 = nn.ModuleList([_convolution(7, wide, 2), _convolution(wide, wide)])
         self.down2 = nn.ModuleList([_convolution(wide, wider, 2), _convolution(wider, wider)])
@@ -204,7 +180,7 @@ class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is u
         self.up1 = _convolution(wide, wide)
         self.last = _convolution(wide, 4 * 5)
         nn.init.zeros_(self.last.weight)
-        self.limits = torch.from_numpy(limits(region.height, region.width))
+        self.limits = torch.from_numpy(limits(HEIGHT, WIDTH))
 
     def forward(self, looks: torch.Tensor) -> torch.Tensor:
         """From (n, 7, h, w) looks to answers, (n, 20, h / 2, w / 2)."""
@@ -217,12 +193,8 @@ class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is u
         return self.last(functional.relu(self.up1(_double(middle) + first)))
 
     def fields(self, looks: torch.Tensor) -> torch.Tensor:
-        """From (n, 7, h, w) looks to (n, 5, h, w) shifts and added colours, as they are applied."""
-        fields = torch.tanh(functional.pixel_shuffle(self(looks), 2)) * self.limits
-        if self.region is not MOUTH:
-            return fields
-        near = functional.avg_pool2d(functional.max_pool2d(looks[:, 6:], 3, 1, 1), 3, 1, 1)
-        return torch.cat([fields[:, :2], fields[:, 2:] * (1 - near)], dim=1)
+        """From (n, 7, h, w) looks to (n, 5, h, w) shifts and added colours."""
+        return torch.tanh(functional.pixel_shuffle(self(looks), 2)) * self.limits
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
@@ -349,18 +321,17 @@ def _moved(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
     return functional.grid_sample(batch, grid, align_corners=False, padding_mode="reflection")
 
 
-def train(stack: ImageArray, region: Region, steps: int, seed: int) -> Iterator[Network]:
-    """Train one network on stacked examples, (n, 10, h, w); gives it every REPORTED steps."""
+def train(stack: ImageArray, steps: int, seed: int) -> Iterator[Network]:
+    """Train the network on stacked examples, (n, 10, h, w); gives it every REPORTED steps."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
-    network = Network(region).to(memory_format=torch.channels_last)
-    batch_size = BATCH * REGIONS[0].width // region.width
+    network = Network().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
-    weights = _weights(stack, *ERROR_RANGE[region.network])
+    weights = _weights(stack)
     total = 0.0
     for step in range(1, steps + 1):
-        chosen = torch.multinomial(weights, batch_size, replacement=True, generator=chance)
+        chosen = torch.multinomial(weights, BATCH, replacement=True, generator=chance)
         batch = torch.from_numpy(stack[chosen.numpy()].astype(np.float32) / np.float32(255))
         batch = augment(_with_identities(batch, chance), chance)
         loss = loss_of(batch[:, :3], network.fields(batch[:, :7]), batch[:, 7:])
@@ -371,15 +342,15 @@ def train(stack: ImageArray, region: Region, steps: int, seed: int) -> Iterator[
         schedule.step()
         total += loss.item()
         if step % REPORTED == 0 or step == steps:
-            click.echo(f"{region.network} {step}/{steps}: loss {total / REPORTED:.5f}")
+            click.echo(f"{step}/{steps}: loss {total / REPORTED:.5f}")
             total = 0.0
             yield network
 
 
-def _weights(stack: ImageArray, least: float, most: float) -> torch.Tensor:
+def _weights(stack: ImageArray) -> torch.Tensor:
     """How often each example is drawn."""
     errors = [np.abs(planes[:3].astype(np.int16) - planes[7:]).mean() for planes in stack]
-    return torch.tensor(np.clip(errors, least, most), dtype=torch.float32)
+    return torch.tensor(np.clip(errors, *ERROR_RANGE), dtype=torch.float32)
 
 
 def _with_identities(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
@@ -390,21 +361,19 @@ def _with_identities(batch: torch.Tensor, chance: torch.Generator) -> torch.Tens
     return batch
 
 
-def write(network: Network, region: Region, file: Path) -> None:
-    """Write a network as ONNX, for as many patches at once as a frame has."""
-    count = sum(each.network == region.network for each in REGIONS)
-    looks = torch.zeros(count, 7, region.height, region.width)
+def write(network: Network, file: Path) -> None:
+    """Write a network as ONNX, for both eyes at once."""
+    blank = torch.zeros(len(REGIONS), 7, HEIGHT, WIDTH)
     draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    torch.onnx.export(network, (looks,), str(draft), dynamo=False, opset_version=13)
+    torch.onnx.export(network, (blank,), str(draft), dynamo=False, opset_version=13)
     os.replace(draft, file)
 
 
 @click.command("touch-up", no_args_is_help=True)
 @click.argument("clips", type=click.Path(path_type=Path, exists=True))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A folder.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .onnx.")
 @click.option("--held-out", multiple=True, help="Pattern of clip names to leave out.")
-@click.option("--network", type=click.Choice(sorted(PATCHES)), help="Train only this one.")
-@click.option("--steps", default=3000, show_default=True, help="Batches for each network.")
+@click.option("--steps", default=2000, show_default=True, help="Batches of 32 eyes.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps examples.")
 def touch_up(
@@ -412,26 +381,24 @@ def touch_up(
     clips: Path,
     output: Path,
     held_out: tuple[str, ...],
-    network: str | None,
     steps: int,
     seed: int,
     cache: Path | None,
 ) -> None:
     """Train the touch-up on the clips of faces in the folder CLIPS and below.
 
-    Writes touchup_mouth.onnx and touchup_eye.onnx into the output folder, every few minutes anew.
+    The output is written anew every few minutes.
 
     \b
     Example:
-      vasari train touch-up clips -o weights --held-out 'ada_*'
+      vasari train touch-up clips -o touchup.onnx --held-out 'ada_*'
     """
     paths = usable(clips, held_out)
     if not paths:
         raise VasariError(f"no .mp4 to train on in {clips}")
-    for folder in filter(None, (output, cache)):
-        folder.mkdir(parents=True, exist_ok=True)
-    stacks = examples(paths, cache)
-    for name in [network] if network else sorted(PATCHES):
-        click.echo(f"{name}: {len(stacks[name])} examples of {len(paths)} clips")
-        for trained in train(stacks[name], PATCHES[name], steps, seed):
-            write(trained, PATCHES[name], output / f"touchup_{name}.onnx")
+    if cache:
+        cache.mkdir(parents=True, exist_ok=True)
+    stack = examples(paths, cache)
+    click.echo(f"{len(stack)} examples of {len(paths)} clips")
+    for network in train(stack, steps, seed):
+        write(network, output)
