@@ -139,9 +139,10 @@ def _silu(values: Float32Array) -> Float32Array:
 
 def _gelu(values: Float32Array) -> Float32Array:
     """GELU in its tanh form (Hendrycks & Gimpel, arXiv 1606.08415)."""
-    cubed = values + np.float32(0.044715) * values**3
-    bent = 1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * cubed)
-    return np.asarray(np.float32(0.5) * values * bent)
+    # Not values**3: NumPy's power is ten times slower than two products.
+    bent = values * (1 + np.float32(0.044715) * values * values)
+    bent = np.tanh(np.float32(np.sqrt(2 / np.pi)) * bent)
+    return np.asarray(np.float32(0.5) * values * (1 + bent))
 
 
 @functools.cache
