@@ -201,4 +201,4 @@ def _skin() -> BoolArray:
     skin &= ~_hulls(flat, EYES + BROWS, side, MARGIN * _height(flat))
     covered = np.isfinite(_laid(flat[:, :2].copy())[2]).astype(np.uint8)
     kernel = np.ones((SSIM_WINDOW, SSIM_WINDOW), np.uint8)
-    return skin[:height, :width] & (cv2.erode(covered, kernel) > 0)
+    return np.asarray(skin[:height, :width] & (cv2.erode(covered, kernel) > 0))

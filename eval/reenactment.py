@@ -77,7 +77,7 @@ def _column(
             row.append(expression_error(mesh, moment.mesh))
             row.append(skin_likeness(frame, mesh, portrait.image, portrait.mesh))
         rows.append(row)
-    return np.nanmean(np.array(rows, np.float64), axis=0)
+    return np.asarray(np.nanmean(np.array(rows, np.float64), axis=0))
 
 
 def _track(frames: list[ImageArray]) -> list[Float32Array | None]:
