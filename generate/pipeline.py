@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vasari.generate.captions import Cue
     from vasari.generate.marking import MarkedFrame
     from vasari.provenance.credentials import Credential
+    from vasari.provenance.fingerprint import Fingerprint
     from vasari.provenance.manifest import Consent, Ingredient, Parameter
     from vasari.provenance.store import ManifestStore
 
@@ -137,7 +138,7 @@ def generate(
         said = Statements(author, consent, time_authority)
         manifest = clip.sign(draft, thumbnail, credential, said)
         # Before the output appears: its watermark must not lead nowhere.
-        kept.add(manifest, draft.signed)
+        kept.add(manifest, fingerprint=clip.fingerprint())
         draft.publish()
     return clip.result(output, credential, time.perf_counter() - started)
 
@@ -217,6 +218,7 @@ class _Clip:
     captions: tuple[Cue, ...] = ()
     identifier: int = field(default_factory=_new_identifier)
     count: int = 0  # frames written
+    looks: list[ImageArray] = field(default_factory=list)  # frames to know the clip again by
 
     @classmethod
     def prepare(
@@ -289,8 +291,10 @@ class _Clip:
         """Write the marked frames and the sound to a file; gives a JPEG of the first frame."""
         from vasari.generate.animator import frame_total
         from vasari.generate.video import VideoWriter
+        from vasari.provenance.fingerprint import moments
 
         total = frame_total(self.speech.duration, self.fps)
+        shown = moments(total)
         thumbnail = b""
         with (
             self.watch.stage("encode"),
@@ -298,11 +302,22 @@ class _Clip:
         ):
             for marked in self.marked_frames():
                 file.write(marked)
+                if self.count in shown:
+                    self.looks.append(marked.rgb())
                 self.count += 1
                 thumbnail = thumbnail or as_jpeg(marked.rgb())
                 if progress is not None:
                     progress(self.count, total)
         return thumbnail
+
+    def fingerprint(self) -> Fingerprint:
+        """What the clip looks like, so that it is known again when it has lost its watermark."""
+        from PIL import Image
+
+        from vasari.provenance.fingerprint import fingerprint_of_images
+
+        images = [Image.fromarray(each) for each in self.looks]
+        return fingerprint_of_images(images, self.speech.duration)
 
     def sign(
         self, draft: Draft, thumbnail: bytes, credential: Credential, said: Statements
