@@ -109,7 +109,7 @@ def lay_on(truth: ImageArray, shown: ImageArray) -> ImageArray | None:
     import cv2
 
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (shown, truth)]
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)  # type: ignore[call-overload]
     ring = np.ones(grey[0].shape, bool)
     ring[RING:-RING, RING:-RING] = False
     slip = np.median(flow[ring], axis=0)
