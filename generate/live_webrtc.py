@@ -29,6 +29,7 @@ from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
     RTCP_PSFB_PLI,
+    AnyRtcpPacket,
     RtcpPsfbPacket,
     unpack_remb_fci,
 )
@@ -51,16 +52,16 @@ class PictureTrack(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting: asyncio.Queue[VideoPacket] = asyncio.Queue()
+        self._packets: asyncio.Queue[VideoPacket] = asyncio.Queue()
         self._sent: deque[tuple[float, int]] = deque()  # when, and bits, of the last second
 
     def put(self, packet: VideoPacket) -> None:
         """Send a frame as soon as may be."""
-        self._waiting.put_nowait(packet)
+        self._packets.put_nowait(packet)
 
     async def recv(self) -> av.Packet[Any]:
         """The next frame."""
-        frame = await self._waiting.get()
+        frame = await self._packets.get()
         self._sent.append((time.monotonic(), 8 * len(frame.data)))
         packet = av.Packet(frame.data)
         packet.pts, packet.time_base = frame.ticks, Fraction(1, CLOCK)
@@ -86,18 +87,18 @@ class SoundTrack(MediaStreamTrack):
         """Wait by a clock that gives the session's time."""
         super().__init__()
         self._clock = clock
-        self._waiting: asyncio.Queue[tuple[float, Int16Array]] = asyncio.Queue()
+        self._blocks: asyncio.Queue[tuple[float, Int16Array]] = asyncio.Queue()
         self._rest = np.zeros(0, np.int16)
         self._position: int | None = None  # of the next block, samples of the session
 
     def put(self, seconds: float, samples: Int16Array) -> None:
         """Send sound that begins at a time of the session."""
-        self._waiting.put_nowait((seconds, samples))
+        self._blocks.put_nowait((seconds, samples))
 
     async def recv(self) -> av.AudioFrame:
         """The next 20 ms."""
         while len(self._rest) < SOUND_BLOCK:
-            seconds, samples = await self._waiting.get()
+            seconds, samples = await self._blocks.get()
             if self._position is None:
                 self._position = round(seconds * RATE)
             self._rest = np.concatenate([self._rest, samples])
@@ -207,12 +208,12 @@ class RtcViewer:
         """Hear what the receiver asks for, which aiortc would tell its own encoder."""
         handle = sender._handle_rtcp_packet
 
-        async def hear(packet: object) -> None:
+        async def hear(packet: AnyRtcpPacket) -> None:
             if isinstance(packet, RtcpPsfbPacket):
                 self.on_feedback(packet)
             await handle(packet)
 
-        sender._handle_rtcp_packet = hear
+        sender._handle_rtcp_packet = hear  # type: ignore[method-assign]
 
     def on_feedback(self, packet: RtcpPsfbPacket) -> None:
         """Follow a receiver that lost a frame (RFC 4585), or that tells how much it can take.
@@ -273,7 +274,8 @@ def keep_to_loopback(peer: RTCPeerConnection) -> None:
     for transceiver in peer.getTransceivers():
         connection = transceiver.sender.transport.transport.iceGatherer._connection
         gather = partial(connection.get_component_candidates, addresses=[LOOPBACK])
-        connection.get_component_candidates = partial(_gather_there, gather)
+        there = partial(_gather_there, gather)
+        connection.get_component_candidates = there  # type: ignore[method-assign]
 
 
 def _gather_there(gather: Callable[..., Any], *, addresses: list[str], **options: Any) -> Any:
