@@ -114,14 +114,25 @@ def fingerprint_of(path: Path) -> Fingerprint:
         images = list(spread_frames(path, FRAMES))
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return Fingerprint()
-    return _fingerprint(images, duration(path)) if images else Fingerprint()
+    return fingerprint_of_images(images, duration(path)) if images else Fingerprint()
+
+
+def fingerprint_of_images(images: list[Image], seconds: float) -> Fingerprint:
+    """The fingerprint of a clip by its frames at `moments`, in order; at least one."""
+    hashes = b"".join(_hashes(_luma(image), WINDOWS).tobytes() for image in images)
+    return Fingerprint(hashes, _strip(images), seconds, images[0].width, images[0].height)
+
+
+def moments(count: int) -> list[int]:
+    """Which of a clip's frames its fingerprint is taken of, each once."""
+    return sorted({int((part + 0.5) / FRAMES * count) for part in range(FRAMES)})
 
 
 def fingerprint_of_picture(content: bytes) -> Fingerprint:
     """The fingerprint of one picture, for instance the thumbnail that a manifest carries."""
     from PIL import Image
 
-    return _fingerprint([Image.open(io.BytesIO(content))], 0.0)
+    return fingerprint_of_images([Image.open(io.BytesIO(content))], 0.0)
 
 
 def frames_of(fingerprint: Fingerprint) -> list[bytes]:
@@ -186,11 +197,6 @@ def _median(frames: HashArray, known: HashArray) -> float | None:
 
 def _rows(hashes: bytes) -> HashArray:
     return np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
-
-
-def _fingerprint(images: list[Image], seconds: float) -> Fingerprint:
-    hashes = b"".join(_hashes(_luma(image), WINDOWS).tobytes() for image in images)
-    return Fingerprint(hashes, _strip(images), seconds, images[0].width, images[0].height)
 
 
 def _strip(images: list[Image]) -> bytes:

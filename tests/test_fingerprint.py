@@ -27,9 +27,11 @@ from vasari.provenance.fingerprint import (
     Fingerprint,
     distance,
     fingerprint_of,
+    fingerprint_of_images,
     fingerprint_of_picture,
     frames_of,
     index_keys,
+    moments,
     whole_distance,
 )
 from vasari.provenance.layers import State
@@ -143,6 +145,16 @@ def test_frames_are_those_of_their_moments(tmp_path):
     expected = [20 + 3 * 60 * (part + 0.5) / FRAMES for part in range(FRAMES)]
     assert np.abs(np.array(levels) - expected).max() < 8
     assert found.seconds == pytest.approx(6.0, abs=0.2)
+
+
+def test_fingerprint_of_frames_is_that_of_the_file(tmp_path):
+    """A maker that has the frames need not decode them again."""
+    path = write_clip(tmp_path / "a.mp4", ASTRONAUT)
+    small = Image.fromarray(cv2.resize(ASTRONAUT, (128, 128), interpolation=cv2.INTER_AREA))
+    made = fingerprint_of_images([small] * len(moments(10)), 0.4)
+    assert whole_distance(fingerprint_of(path), made) <= 8
+    assert moments(10) == [0, 2, 4, 5, 7, 9]
+    assert moments(1) == [0]
 
 
 def test_found_by_what_it_looks_like():

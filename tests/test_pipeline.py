@@ -17,6 +17,12 @@ from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.generate.pipeline import SILENT_WARNING, STAGES, Result, frames, generate
 from vasari.generate.portrait import Portrait
 from vasari.generate.speech import Speech
+from vasari.provenance.fingerprint import (
+    MAX_LOOKUP_DISTANCE,
+    Fingerprint,
+    fingerprint_of,
+    whole_distance,
+)
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.verdict import verify
 from vasari.watermark.reading import read_video
@@ -86,6 +92,9 @@ def test_the_manifest_is_kept_in_the_store(
         result = generate(portrait, speech, tmp_path / "out.mp4", store=store)
         (entry,) = store.by_identifier(int(result.watermark, 16))
     assert entry.title == "out.mp4"
+    looks = whole_distance(fingerprint_of(result.path), entry.fingerprint)
+    assert looks is not None
+    assert looks <= MAX_LOOKUP_DISTANCE
     assert entry.manifest in result.path.read_bytes()
 
 
@@ -99,7 +108,7 @@ def test_a_store_that_fails_keeps_the_output_back(
     assert [path.name for path in tmp_path.glob("*.mp4")] == []
 
 
-def unable(manifest: bytes, file: Path) -> None:
+def unable(manifest: bytes, *, fingerprint: Fingerprint) -> None:
     raise OutputError("the store is full")
 
 
