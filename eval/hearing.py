@@ -47,7 +47,7 @@ def pauses(speech: Speech, frames: int, fps: float) -> BoolArray:
     width = 2 * round(SILENCE_MARGIN * FRAME_RATE) + 1
     inner = np.convolve(np.pad(quiet, width // 2, constant_values=True), np.ones(width), "valid")
     index = (np.arange(frames) / fps * FRAME_RATE).astype(int)
-    return (inner > width - 0.5)[np.minimum(index, len(inner) - 1)]
+    return np.asarray(inner[np.minimum(index, len(inner) - 1)] > width - 0.5)
 
 
 def closed_in_silence(speech: Speech, fps: float = 25.0) -> float:

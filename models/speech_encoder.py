@@ -173,7 +173,8 @@ class _Layer:
         count = max(0, len(values) - self._places[-1])
         columns = [values[place : place + count] for place in self._places]
         changed = np.maximum(np.concatenate(columns, axis=1) @ self._kernel + self._bias, 0)
-        return changed if self._own is None else values[self._own :][:count] + changed
+        own = 0 if self._own is None else values[self._own :][:count]
+        return np.asarray(own + changed, np.float32)
 
 
 def scale_levels(levels: Float32Array) -> Float32Array:

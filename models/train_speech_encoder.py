@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 import click
@@ -113,7 +114,7 @@ def _scale(tracks: Sequence[tuple[Path, LipTrack]], cache: Path | None) -> list[
     low, high = np.nanpercentile(opening, [5, 95])
     return [
         _together(
-            read_utterance(lambda path=path: listen(path), path.stem, cache),
+            read_utterance(partial(listen, path), path.stem, cache),
             PICTURE_LAG.get(path.stem, 0.0),
             track.fps,
             np.clip((track.opening - low) / (high - low), -0.2, 1.4),
@@ -256,8 +257,9 @@ class Batches:
             for _ in range(count)
         ]
         levels, sounds, *others = (np.stack(column) for column in zip(*rows, strict=True))
-        company = np.stack([self._cut(self._one_other())[0] for _ in rows])
-        scaled = scale_levels(self._acoustics(np.asarray(levels, np.float32), company))
+        company = [self._cut(self._one_other())[0] for _ in rows]
+        moved = self._acoustics(np.asarray(levels, np.float32), np.asarray(company, np.float32))
+        scaled = scale_levels(moved)
         numbers = [torch.tensor(other[:, self._wanted], dtype=torch.float32) for other in others]
         inputs = torch.tensor(scaled, dtype=torch.float32).transpose(1, 2)
         return inputs, torch.tensor(sounds[:, self._wanted], dtype=torch.long), *numbers
@@ -356,9 +358,9 @@ def gather(folder: Path, held_out: Sequence[str], sentences: int, cache: Path | 
         raise VasariError(f"no .mp4 to train on in {folder}")
     people = read_clips(clips, cache)
     rest = [path for path in files if path not in clips]
-    heard = [read_utterance(lambda path=path: listen(path), path.stem, cache) for path in rest]
+    heard = [read_utterance(partial(listen, path), path.stem, cache) for path in rest]
     spoken = [
-        read_utterance(lambda seed=seed: synthesise(seed), f"sentence{seed}", cache)
+        read_utterance(partial(synthesise, seed), f"sentence{seed}", cache)
         for seed in range(sentences)
     ]
     lips = Coarticulation(people)
