@@ -51,7 +51,7 @@ def test_moving_beats_standing_still(nodding: Path) -> None:
         assert result["face SSIM"][shown] > result["face SSIM"][STILL] + 0.03
         error = result["expression error, % of the face"]
         assert error[shown] < error[STILL] - 0.1
-        assert 0.85 < result["static skin SSIM"][shown] < 1
+        assert 0.7 < result["static skin SSIM"][shown] < result["static skin SSIM"][STILL]
     assert result["static skin SSIM"][STILL] > 0.99
 
 
