@@ -69,7 +69,7 @@ def serve(
     """
     try:
         import fastapi  # noqa: F401
-        import multipart  # noqa: F401
+        import python_multipart  # noqa: F401
         import uvicorn
     except ImportError:
         raise VasariError(INSTALL_HINT) from None

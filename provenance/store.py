@@ -316,7 +316,9 @@ def _insert(connection: sql.Connection, entry: Entry) -> None:
     if connection.execute(present).first() is not None:
         return
     values = {name: getattr(entry, name) for name in _COLUMNS}
-    (number,) = connection.execute(_manifests.insert().values(**values)).inserted_primary_key
+    made = connection.execute(_manifests.insert().values(**values)).inserted_primary_key
+    assert made is not None  # it is for statements that insert several rows only
+    number = made[0]
     looks = {name: getattr(entry.fingerprint, name) for name in _LOOKS}
     connection.execute(_fingerprints.insert().values(manifest=number, **looks))
     keys = index_keys(entry.fingerprint)
@@ -332,7 +334,10 @@ def _differing(bits: int, others: int) -> int:
 def _to_entry(row: sql.Row[Any]) -> Entry:
     looks = [getattr(row, name) for name in _LOOKS]
     return Entry(
-        *(getattr(row, name) for name in _COLUMNS[:4]),
+        identifier=row.identifier,
+        label=row.label,
+        title=row.title,
+        signer=row.signer,
         created=row.created.replace(tzinfo=timezone.utc),
         manifest=row.manifest,
         fingerprint=Fingerprint() if row.hashes is None else Fingerprint(*looks),

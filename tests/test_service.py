@@ -17,7 +17,7 @@ from test_fingerprint import write_clip
 from test_manifest import BINDING
 
 pytest.importorskip("fastapi")
-pytest.importorskip("multipart")
+pytest.importorskip("python_multipart")
 import httpx
 
 from vasari.cli import run
