@@ -60,7 +60,6 @@ class MotionTransformer:
     def __init__(self, weights: dict[str, Float32Array]) -> None:
         self._weights = weights
         self.channel_scale = weights["channel_scale"]
-        self.typical_liveliness = weights["typical_liveliness"]
         self.heads = int(weights["heads"])
         self._layers = int(weights["layers"])
 

@@ -195,7 +195,7 @@ class Run:
         self._config, self._folder = config, folder
         self._accelerator = Accelerator()
         learn, check = _split(takes, config.held_out)
-        self._scale, self._liveliness = channel_scale(learn), typical_liveliness(learn)
+        self._scale = channel_scale(learn)
         share = config.crowd_share
         self._learn = Windows(learn, self._scale, augment=True, crowd_share=share)
         self._check = Windows(check, self._scale, augment=False, crowd_share=share)
@@ -285,12 +285,7 @@ class Run:
     def _export(self) -> None:
         """Write the averaged weights as `MotionTransformer` reads them, in half precision."""
         arrays = {name: value.astype(np.float16) for name, value in exported(self._average).items()}
-        np.savez(
-            self._folder / WEIGHTS,
-            channel_scale=self._scale,
-            typical_liveliness=self._liveliness,
-            **arrays,
-        )
+        np.savez(self._folder / WEIGHTS, channel_scale=self._scale, **arrays)
 
     def _save(self) -> None:
         draft = self._folder / f".{CHECKPOINT}.tmp"
@@ -332,12 +327,6 @@ def channel_scale(takes: Sequence[Take]) -> Float32Array:
         people.setdefault(take.person, []).append(take.motion.var(axis=0))
     variances = [np.mean(each, axis=0) for each in people.values()]
     return np.asarray(np.sqrt(np.mean(variances, axis=0)), np.float32)
-
-
-def typical_liveliness(takes: Sequence[Take]) -> Float32Array:
-    """The median liveliness of people who are heard, each counted once, (2,)."""
-    people = {take.person: take.liveliness for take in takes if take.heard}
-    return np.median(list(people.values()), axis=0).astype(np.float32)
 
 
 def _rate(step: int, config: Config) -> float:

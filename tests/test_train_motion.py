@@ -39,7 +39,7 @@ def test_numpy_and_torch_agree() -> None:
     for value in network.parameters():
         torch.nn.init.normal_(value, std=0.2)
     scale = np.ones(len(CHANNELS), np.float32)
-    weights = exported(network) | {"channel_scale": scale, "typical_liveliness": np.zeros(2)}
+    weights = exported(network) | {"channel_scale": scale}
     motion, given = Windows(_takes(), scale, augment=True).draw(3, np.random.default_rng(1))
     made = MotionTransformer(weights)(motion, 0.4, given)
     tensors = [torch.from_numpy(array) for array in vars(given).values()]
