@@ -25,6 +25,16 @@ _key = click.option(
     type=click.Path(path_type=Path),
     help="File with a private key; without it, the public key that anyone can read with.",
 )
+_method = click.option(
+    "--method",
+    type=click.Choice(["vasari", "dwtDct", "dwtDctSvd", "rivaGan"]),
+    default="vasari",
+    show_default=True,
+    help="Vasari's mark, or one of the package invisible-watermark (extra peers).",
+)
+_bits = click.option(
+    "--bits", type=int, help="Of dwtDct and dwtDctSvd, a multiple of 8.  [default: 48]"
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
@@ -39,8 +49,22 @@ def watermark() -> None:
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="The marked copy."
 )
 @_key
-def embed(file: Path, output: Path, key_file: Path | None) -> None:
+@_method
+@_bits
+@click.option("--payload", metavar="HEX", help="What dwtDct, dwtDctSvd or rivaGan shall carry.")
+def embed(
+    *,
+    file: Path,
+    output: Path,
+    key_file: Path | None,
+    method: str,
+    bits: int | None,
+    payload: str | None,
+) -> None:
     """Write a marked copy of FILE, a video or an image, and print its new identifier."""
+    if method != "vasari":
+        click.echo(_embed_peer(file, output, method, bits, payload))
+        return
     from vasari.watermark.media import mark_file
 
     click.echo(format_identifier(mark_file(file, output, key=_key_of(key_file))))
@@ -49,10 +73,29 @@ def embed(file: Path, output: Path, key_file: Path | None) -> None:
 @watermark.command()
 @_file
 @_key
+@_method
+@_bits
 @_json
 @click.pass_context
-def read(context: click.Context, file: Path, key_file: Path | None, as_json: bool) -> None:
-    """Read the watermark of FILE, a video or an image. Exit code 3: there is none."""
+def read(
+    context: click.Context,
+    *,
+    file: Path,
+    key_file: Path | None,
+    method: str,
+    bits: int | None,
+    as_json: bool,
+) -> None:
+    """Read the watermark of FILE, a video or an image. Exit code 3: there is none.
+
+    Vasari's mark proves itself; the other methods give some bits for any picture.
+    """
+    if method != "vasari":
+        from vasari.watermark.peers import Peer
+
+        found = Peer(method, bits).read(file)
+        click.echo(json.dumps({"method": method, "payload": found}) if as_json else found)
+        return
     from vasari.watermark.reading import read_video
 
     reading = read_video(file, key=_key_of(key_file))
@@ -77,6 +120,20 @@ def check(context: click.Context, file: Path, identifier: str, key_file: Path | 
     same = reading is not None and reading.identifier == wanted
     click.echo("yes" if same else f"no: {_line(reading) if reading else 'no watermark found'}")
     context.exit(0 if same else NOT_FOUND)
+
+
+def _embed_peer(
+    file: Path, output: Path, method: str, bits: int | None, payload: str | None
+) -> str:
+    """Mark a file by a method of invisible-watermark; returns what it carries."""
+    import secrets
+
+    from vasari.watermark.peers import Peer
+
+    peer = Peer(method, bits)
+    carried = payload or secrets.token_hex(peer.bits // 8)
+    peer.mark_file(file, output, carried)
+    return carried
 
 
 def _key_of(path: Path | None) -> bytes:

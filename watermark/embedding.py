@@ -10,31 +10,40 @@ True
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import WatermarkError
-from vasari.watermark.pattern import CHIPS_ACROSS, Pattern, spread
+from vasari.watermark.correction import CODE_BITS
+from vasari.watermark.evidence import received_bits
+from vasari.watermark.masking import Mask
+from vasari.watermark.pattern import CHIPS_ACROSS, SYNC_STRENGTH, Pattern, spread
 from vasari.watermark.payload import PUBLIC_KEY, encode_identifier
+from vasari.watermark.tiles import SIDE, FloatArray, chips_of, flatten, fold, resized, whitened
 
 LumaArray = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
-MIN_SIDE = 96  # pixels; a chip is at least one pixel
-PERIOD = 50  # frames between two possible changes of the pattern's polarity
+MIN_SIDE = 96  # pixels; a chip has one and a half
+# Frames between two possible changes of the pattern's polarity, so that it is gone from the mean
+# of 200. A change costs bits wherever the picture stays the same.
+PERIOD = 100
+RENEWAL = 3  # frames after which the mask is renewed: a head moves by less than a block
 PEAK = 255.0  # of luma, for the PSNR
-PSNR = 44.0  # dB
-ROUNDING = 1 / 12  # mean square error of rounding to whole levels (Bennett 1948)
+PSNR = 43.0  # dB
 
-# Texture hides the mark: its amplitude grows with a power of the picture's own. Vision alone would
-# allow 0.6-0.7 (Legge & Foley 1980), but at a given PSNR a more even mark is read more easily.
-MASKING_EXPONENT = 0.4
-FLAT_ACTIVITY = 2.0  # levels of standard deviation below which a block counts as flat
-MAX_AMPLITUDE = 5.0  # levels, root mean square in a block
-BLOCKS_ACROSS = 64  # blocks of the mask over the short side
+# The picture itself looks like some bits and unlike others. The first frame of each period is read
+# back, and bits that the picture hides are made stronger at the expense of the others: improved
+# spread spectrum (Malvar & Florencio 2003), with bounds so that motion cannot turn it round. The
+# middle is read by itself too, since most crops keep it.
+ROUNDS = 3
+MARGIN = 0.19  # of the short side around the middle
+GAIN = 0.5  # of strength, per share of the mean by which a bit is received too weak
+WEAKEST, STRONGEST = 0.4, 2.5
 
 
 class Embedder:
@@ -68,72 +77,97 @@ class Embedder:
             raise WatermarkError(
                 f"frames of {width}x{height} pixels: a watermark needs {MIN_SIDE} on each side"
             )
-        pattern = Pattern.from_key(key)
-        side = min(height, width)
-        tile = pattern.tile(encode_identifier(identifier))
-        self._pattern = spread(tile, height, width, side / CHIPS_ACROSS)
-        self._pattern /= np.sqrt(np.mean(self._pattern**2))
-        self._polarity = pattern.polarity
-        self._block = max(side // BLOCKS_ACROSS, 1)
-        self._power = max(PEAK**2 / 10 ** (psnr / 10) - ROUNDING, 0.0)
+        self._shape = (height, width)
+        self._pattern = Pattern.from_key(key)
+        self._coded = encode_identifier(identifier)
+        self._mask = Mask(height, width, PEAK**2 / 10 ** (psnr / 10))
         self._frames = 0
 
-    def mark(self, luma: LumaArray) -> None:
-        """Mark the next frame in place: (H, W) uint8, rows may be apart, pixels may not.
+    def mark(self, luma: LumaArray, chroma: LumaArray | None = None) -> None:
+        """Mark the next frame in place.
+
+        Args:
+            luma: (H, W) uint8; rows may be apart, pixels may not.
+            chroma: Cb and Cr, (2, H / 2, W / 2) uint8, by which skin is spared.
 
         Raises:
             WatermarkError: The plane has another size or type than announced.
         """
-        if luma.shape != self._pattern.shape or luma.dtype != np.uint8:
-            height, width = self._pattern.shape
+        if luma.shape != self._shape or luma.dtype != np.uint8:
+            height, width = self._shape
             raise WatermarkError(
                 f"luma plane {luma.shape} {luma.dtype}: ({height}, {width}) uint8 is expected"
             )
-        period = self._frames // PERIOD % len(self._polarity)
-        amplitude = _masked_amplitude(luma, self._block, self._power)
-        _add(luma, self._pattern, amplitude * np.float32(self._polarity[period]), self._block)
+        if self._frames % RENEWAL == 0:
+            self._mask.renew(luma, chroma)
+        period, index = divmod(self._frames, PERIOD)
+        if index == 0:
+            polarity = self._pattern.polarity[period % len(self._pattern.polarity)]
+            self._spread = self._tuned(luma, float(polarity))
+        _add(luma, self._spread, self._mask.amplitude, self._mask.block)
         self._frames += 1
 
+    def _tuned(self, luma: LumaArray, polarity: float) -> Float32Array:
+        """The pattern over the picture, its bits as strong as this frame needs them."""
+        whole = np.ones(resized(luma, SIDE).shape, np.float32)
+        inside = _middle(whole.shape)
+        outer, inner = _Strength(), _Strength()
+        for _ in range(ROUNDS):
+            marked = luma.copy()
+            pattern = self._spread_over(outer, inner, polarity)
+            _add(marked, pattern, self._mask.amplitude, self._mask.block)
+            flat = flatten(resized(marked, SIDE))
+            outer = outer.raised(*self._received(flat, polarity))
+            inner = inner.raised(*self._received(flat * inside, polarity))
+        return self._spread_over(outer, inner, polarity)
 
-def _masked_amplitude(luma: LumaArray, block: int, power: float) -> Float32Array:
-    """The amplitude of the mark in each block (rows, columns), of mean square ``power``."""
-    activity = _activity(luma, block)
-    visible = np.maximum(activity, FLAT_ACTIVITY) ** np.float32(MASKING_EXPONENT)
-    smooth = _smoothed(visible)
-    amplitude = smooth * np.float32(np.sqrt(power / np.mean(smooth**2)))
-    limited: Float32Array = np.minimum(amplitude, np.float32(MAX_AMPLITUDE))
-    return limited
+    def _received(self, flat: Float32Array, polarity: float) -> tuple[float, FloatArray]:
+        """What a reader sees of the synchronisation pattern and of each bit (127,)."""
+        chips = chips_of(whitened(fold(flat))) * polarity
+        sync, bits = received_bits(chips, self._pattern)
+        return sync * chips.size / len(bits), bits * self._coded
+
+    def _spread_over(self, outer: _Strength, inner: _Strength, polarity: float) -> Float32Array:
+        """The pattern over the picture, its bits of given strengths, of unit power."""
+        around, middle = (
+            spread(
+                self._pattern.tile(strength.bits * self._coded, strength.sync),
+                *self._shape,
+                min(self._shape) / CHIPS_ACROSS,
+            )
+            for strength in (outer, inner)
+        )
+        picture = around + _middle(self._shape) * (middle - around)
+        unit: Float32Array = picture * np.float32(polarity / np.sqrt(np.mean(picture**2)))
+        return unit
 
 
-def _smoothed(blocks: Float32Array) -> Float32Array:
-    """The mean of each block and its eight neighbours."""
-    padded = np.pad(blocks, 1, mode="edge")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    smooth: Float32Array = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
-    return smooth
+@dataclass(frozen=True)
+class _Strength:
+    """How strong the parts of the pattern are made, 1 for what they would be without a picture."""
+
+    bits: FloatArray = field(default_factory=lambda: np.ones(CODE_BITS))  # (127,)
+    sync: float = 1.0
+
+    def raised(self, sync: float, bits: FloatArray) -> _Strength:
+        """Stronger where less was received of the pattern and of bits (127,) than in the mean."""
+        mean = max(float(bits.mean()), float(np.abs(bits).mean()) / 8) or 1.0
+        change = GAIN * (1 - bits / mean)
+        found = GAIN * (1 - sync / (SYNC_STRENGTH * mean))
+        return _Strength(
+            np.clip(self.bits + change, WEAKEST, STRONGEST),
+            float(np.clip(self.sync + found, 1.0, STRONGEST)),
+        )
 
 
-@numba.njit(cache=True, nogil=True)
-def _activity(luma: LumaArray, block: int) -> Float32Array:
-    """The standard deviation of luma in each block, in levels."""
-    height, width = luma.shape
-    rows, columns = (height + block - 1) // block, (width + block - 1) // block
-    activity = np.empty((rows, columns), np.float32)
-    for row in range(rows):
-        top, bottom = row * block, min((row + 1) * block, height)
-        for column in range(columns):
-            left, right = column * block, min((column + 1) * block, width)
-            total, squares = np.int32(0), np.int32(0)
-            for y in range(top, bottom):
-                for x in range(left, right):
-                    value = np.int32(luma[y, x])
-                    total += value
-                    squares += value * value
-            count = np.float32((bottom - top) * (right - left))
-            mean = total / count
-            variance = squares / count - mean * mean
-            activity[row, column] = math.sqrt(variance) if variance > 0 else 0
-    return activity
+@lru_cache(maxsize=4)
+def _middle(shape: tuple[int, ...]) -> Float32Array:
+    """1 in the middle of a picture (H, W), which most crops keep, else 0."""
+    height, width = shape
+    margin = round(min(shape) * MARGIN)
+    inside = np.zeros(shape, np.float32)
+    inside[margin : height - margin, margin : width - margin] = 1
+    return inside
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

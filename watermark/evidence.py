@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vasari.watermark.pattern import Pattern, band
+from vasari.watermark.pattern import Pattern, shape
 from vasari.watermark.payload import decode_identifier
 from vasari.watermark.tiles import (
     PERIOD,
@@ -41,13 +41,20 @@ class Evidence:
     weights: FloatArray  # (T,) the polarity of each tile as it was counted
 
 
-def weigh(folded: Float32Array, pattern: Pattern) -> Evidence:
+def weigh(folded: Float32Array, pattern: Pattern, *, sync_counts: bool = True) -> Evidence:
     """The payload that folded frames (T, 96, 96) carry, if they carry any.
 
     The frames are summed with the polarity that the synchronisation pattern shows in each.
+
+    Args:
+        folded: Tiles of the frames.
+        pattern: Of the key.
+        sync_counts: The place was not chosen by the synchronisation pattern itself.
     """
     strength = smoothed(sync_strength(folded, pattern))
-    found = [fit(folded, weights, pattern) for weights in _polarities(strength)]
+    found = [
+        fit(folded, weights, pattern, sync_counts=sync_counts) for weights in _polarities(strength)
+    ]
     # Where only some frames carry the mark, they should count most. The pattern itself chose such
     # weights, so that its fit proves nothing; that of the payload does.
     found.append(fit(folded, strength, pattern, sync_counts=False))
@@ -77,7 +84,7 @@ def sync_strength(folded: Float32Array, pattern: Pattern) -> FloatArray:
     spectra = np.fft.fft2(folded)
     reach = (SPECTRUM_REACH, SPECTRUM_REACH)
     noise = power(np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0)).astype(np.complex128), reach)
-    template = np.real(np.fft.ifft2(spectrum_of(pattern.sync) * band(PERIOD) / noise))
+    template = np.real(np.fft.ifft2(spectrum_of(pattern.sync) * shape(PERIOD) / noise))
     return np.tensordot(folded.astype(np.float64), template, 2)
 
 
@@ -89,12 +96,9 @@ def fit(
     ``sync_counts`` is for weights that were not chosen by the synchronisation pattern itself.
     """
     chips = chips_of(whitened(np.tensordot(weights, folded, 1)))
-    sync = float(np.mean(chips * pattern.sync))
-    chips *= -1.0 if sync < 0 else 1.0
-    energy = float(np.mean(chips**2)) or 1.0
-    share = sync**2 / energy
-    chips -= abs(sync) * pattern.sync
-    received = np.bincount(pattern.bits.ravel(), (chips * pattern.signs).ravel()).astype(np.float64)
+    sync, received = received_bits(chips, pattern)
+    received *= -1.0 if sync < 0 else 1.0
+    share = sync**2 / (float(np.mean(chips**2)) or 1.0)
     decoding = decode_identifier(received)
     chance = decoding.p_value
     if sync_counts:
@@ -108,6 +112,13 @@ def fit(
     return Evidence(
         decoding.identifier, chance, decoding.signs, errors, score, decoding.correlation, polarity
     )
+
+
+def received_bits(chips: FloatArray, pattern: Pattern) -> tuple[float, FloatArray]:
+    """What chips (48, 48) hold of the synchronisation pattern, and of each coded bit (127,)."""
+    sync = float(np.mean(chips * pattern.sync))
+    rest = (chips - sync * pattern.sync) * pattern.signs
+    return sync, np.bincount(pattern.bits.ravel(), rest.ravel()).astype(np.float64)
 
 
 def _polarity_choices(weights: FloatArray) -> float:

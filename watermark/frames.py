@@ -55,14 +55,36 @@ def sampled_frames(path: str | Path) -> Iterator[TimedLuma]:
         raise VideoError(f"{path}: no frame can be decoded; a video or an image is expected")
 
 
+def shown_pictures(path: str | Path) -> Iterator[npt.NDArray[np.uint8]]:
+    """The first pictures of a video or image as they are shown, (H, W, 3) uint8 sRGB.
+
+    Raises:
+        VideoError: The file is missing, is no video, or its first frame cannot be decoded.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(_video_stream(container, path)):
+                yield np.rot90(
+                    np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), quarter_turns(frame)
+                )
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise VideoError(f"{path}: not a readable video ({_reason(error)})") from error
+
+
 def luma_of(frame: av.VideoFrame) -> LumaArray:
-    """The luma plane of a decoded frame, (H, W) uint8, a view where its format allows one."""
+    """The luma of a decoded frame as it is shown, (H, W) uint8, a view where that is possible."""
     if frame.format.name not in _PLANAR:
         frame = frame.reformat(format="yuv420p")
     plane = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
-    luma: LumaArray = rows[: frame.height, : frame.width]
-    return luma
+    return np.rot90(rows[: frame.height, : frame.width], quarter_turns(frame))
+
+
+def quarter_turns(frame: av.VideoFrame) -> int:
+    """How often a player turns a decoded frame by 90 degrees, anticlockwise, to show it upright."""
+    return round(frame.rotation / 90) % 4
 
 
 def _video_stream(

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from vasari.watermark.pattern import HIGHEST_FREQUENCY, Pattern, band
+from vasari.watermark.pattern import HIGHEST_FREQUENCY, Pattern, shape
 from vasari.watermark.tiles import (
     PERIOD,
     SIDE,
@@ -40,8 +39,7 @@ Complex64Array = npt.NDArray[np.complex64]
 
 THREADS = 2  # the kernels release the interpreter lock
 GRID = 64  # positions of the tile along each axis; the lines reach 30 cycles, so 61 would do
-WINDOWS = 3  # stretches of the clip whose frames are averaged, each short against the polarity's
-WINDOW_FRAMES = 16
+WINDOW_FRAMES = 24  # at the beginning and at the end of a clip: few against the polarity's period
 # Sizes at which a chip may have its two pixels, most likely first: the short side of the frame,
 # half an octave apart. Small ones are for small crops; large ones are for pictures in pictures,
 # which stand upright. With each, the rotation to each side in degrees, and the log ratio of width
@@ -52,7 +50,6 @@ SIDES = {
     271: (5.0, 0.0),
     96: (16.0, 0.0),
     384: (1.0, 0.0),
-    68: (16.0, 0.0),
 }
 SPAN = math.log(2) / 4 + 0.01  # of log scale to each side, so that the sizes overlap
 # Neighbouring candidates differ by this many pixels at opposite borders of the frame.
@@ -60,9 +57,9 @@ STEP = 3.0
 REFINEMENTS = 2  # rounds around the best candidates, each at half the distance
 POLISHING = (1.0, 2.0, 4.0, 8.0)  # by which the steps shrink when a found geometry is polished
 BEST_PER_SIDE = 2
-HANDICAP = 4.0  # by which a sum of squared z-scores is as unlikely with one more in it
 CLEAR_SCORE = 60.0  # a score that chance does not reach
-BEST_OVERALL = 4
+BEST_OVERALL = 3
+LEAST_SCORE = 30.0  # the best of as many places as are tried reaches it by chance
 
 
 @dataclass(frozen=True)
@@ -102,9 +99,15 @@ class Geometry:
         """Left and right are exchanged."""
         return float(np.linalg.det(self.matrix[:, :2])) < 0
 
-    def folded(self, frames: list[LumaArray]) -> Float32Array:
-        """The flattened frames, put upright and folded to tiles (T, 96, 96)."""
-        return np.stack([fold(upright) for upright in self.upright(frames)])
+    def folded(self, frames: list[LumaArray], part: Float32Array | None = None) -> Float32Array:
+        """The flattened frames, put upright and folded to tiles (T, 96, 96).
+
+        Args:
+            frames: (H, W) uint8 each.
+            part: How much each pixel of the upright picture counts; None for all alike.
+        """
+        weight = np.float32(1) if part is None else part
+        return np.stack([fold(upright * weight) for upright in self.upright(frames)])
 
     def upright(self, frames: list[LumaArray]) -> Iterator[Float32Array]:
         """The flattened frames as they lie on whole tiles of the pattern; 0 around them."""
@@ -136,7 +139,7 @@ class Geometry:
         """The corners (2, 4) of a frame (H, W) in pixels of the pattern."""
         height, width = shape[:2]
         corners = np.array([[0, 0, width, width], [0, height, 0, height]], np.float64)
-        return np.asarray(np.linalg.solve(self.matrix[:, :2], corners - self.matrix[:, 2:]))
+        return np.asarray(_inverse(self.matrix[:, :2]) @ (corners - self.matrix[:, 2:]))
 
     def polished(self, frames: list[LumaArray], weights: FloatArray, pattern: Pattern) -> Geometry:
         """The geometry nearby at which frames, summed with weights (T,), fit the pattern best."""
@@ -163,7 +166,8 @@ def candidates(frames: list[LumaArray], pattern: Pattern) -> Iterator[Geometry]:
         best = _Scan.of(frames, side, pattern).best()
         yield from (geometry for geometry in best if geometry.score >= CLEAR_SCORE)
         unclear += [geometry for geometry in best if geometry.score < CLEAR_SCORE]
-    yield from sorted(unclear, key=lambda geometry: -geometry.score)[:BEST_OVERALL]
+    likely = [geometry for geometry in unclear if geometry.score >= LEAST_SCORE]
+    yield from sorted(likely, key=lambda geometry: -geometry.score)[:BEST_OVERALL]
 
 
 def _fit(upright: Float32Array, pattern: Pattern) -> float:
@@ -202,23 +206,23 @@ class _Scan:
 
     side: int
     centre: FloatArray  # (2,) x, y of the pixel to which the phases refer
-    # (rows, columns, W) whitened, of pictures padded to twice their size: the mean of each window,
-    # and the difference of each pair, in which a host picture that stays the same cancels.
+    # (rows, columns, W) whitened, of pictures padded to twice their size: the sum of beginning and
+    # end, and their difference, which holds the mark if its polarity changed, and a host picture
+    # that stays the same no more.
     spectra: Complex64Array
-    means: int  # how many of them are means
     pattern: Pattern
 
     @staticmethod
     def of(frames: list[LumaArray], side: int, pattern: Pattern) -> _Scan:
         flats = [[flatten(resized(f, side)) for f in frames[w]] for w in _windows(len(frames))]
-        means = [np.mean(window, axis=0) for window in flats]
-        pictures = means + [first - second for first, second in combinations(means, 2)]
-        height, width = means[0].shape
+        pictures = [np.mean(window, axis=0) for window in flats]
+        if len(pictures) > 1:
+            pictures = [pictures[0] + pictures[1], pictures[0] - pictures[1]]
+        height, width = pictures[0].shape
         return _Scan(
             side,
             np.array([width // 2, height // 2], np.float64),
             np.stack([_padded_spectrum(picture) for picture in pictures], axis=2),
-            len(means),
             pattern,
         )
 
@@ -254,7 +258,7 @@ class _Scan:
 
     def _compare(self, maps: FloatArray) -> tuple[Float32Array, npt.NDArray[np.intp]]:
         """Scores (N, 2) of maps (N, 2, 2), plain and mirrored, and their best places (N, 2, 2)."""
-        frequencies = np.linalg.inv(maps).transpose(0, 2, 1) / PERIOD
+        frequencies = _inverse(maps).swapaxes(1, 2) / PERIOD
         with ThreadPoolExecutor(THREADS) as pool:
             parts = list(pool.map(self._compare_part, np.array_split(frequencies, THREADS)))
         return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
@@ -272,7 +276,7 @@ class _Scan:
             for window, plane in enumerate(packed.view(np.float32)):
                 pairs = plane.reshape(GRID, GRID, 2)
                 cv2.dft(pairs, correlations[window], cv2.DFT_INVERSE)
-            scores[index], places[index] = _peaks(correlations, norms, self.means)
+            scores[index], places[index] = _peaks(correlations, norms)
         return scores, places
 
 
@@ -289,22 +293,21 @@ class _Lines:
     @lru_cache(maxsize=8)
     def of(pattern: Pattern) -> _Lines:
         """The lines of a key."""
-        spectrum = spectrum_of(pattern.sync) * band(PERIOD)
+        spectrum = spectrum_of(pattern.sync) * shape(PERIOD)
         reach = int(HIGHEST_FREQUENCY)
         rows, columns = np.mgrid[-reach : reach + 1, 0 : reach + 1]
-        wanted = (band(PERIOD)[rows, columns] > 0) & ((columns > 0) | (rows > 0))
+        wanted = (shape(PERIOD)[rows, columns] > 0) & ((columns > 0) | (rows > 0))
         y, x = rows[wanted], columns[wanted]
         values = np.stack([np.conj(spectrum[y, x]), np.conj(spectrum[y, -x])], axis=1)
         return _Lines(np.stack([x, y], axis=1).astype(np.int32), values.astype(np.complex64))
 
 
 def _windows(count: int) -> list[slice]:
-    """Up to three stretches of 16 frames, spread over a clip of ``count``."""
+    """The beginning and the end of a clip of ``count`` frames, or all of a short one."""
     if count <= WINDOW_FRAMES:
         return [slice(0, count)]
-    number = min(WINDOWS, count // WINDOW_FRAMES + 1)
-    starts = np.linspace(0, count - WINDOW_FRAMES, number).astype(int)
-    return [slice(int(start), int(start) + WINDOW_FRAMES) for start in starts]
+    length = min(WINDOW_FRAMES, count // 2)
+    return [slice(0, length), slice(count - length, count)]
 
 
 def _padded_spectrum(flat: Float32Array) -> Complex64Array:
@@ -362,28 +365,21 @@ def _sample(
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _peaks(
-    correlations: Float32Array, norms: Float32Array, means: int
+    correlations: Float32Array, norms: Float32Array
 ) -> tuple[Float32Array, npt.NDArray[np.intp]]:
     """The highest scores of the picture and of its mirror image, and where they are.
 
-    The score is the squared z-score of a difference or the sum of those of the means, which is
-    worth less by its further degrees of freedom.
+    The score is the highest squared z-score of any spectrum.
     """
     windows, rows, columns, ways = correlations.shape
-    handicap = np.float32(HANDICAP * (means - 1))
     scores, places = np.zeros(ways, np.float32), np.zeros((ways, 2), np.intp)
     for row in range(rows):
         for column in range(columns):
             for way in range(ways):
-                total, best = -handicap, np.float32(0)
+                best = np.float32(0)
                 for window in range(windows):
                     value = correlations[window, row, column, way]
-                    squared = value * value * norms[window, way]
-                    if window < means:
-                        total += squared
-                    else:
-                        best = max(best, squared)
-                best = max(best, total)
+                    best = max(best, value * value * norms[window, way])
                 if best > scores[way]:
                     scores[way] = best
                     places[way] = row, column
@@ -400,6 +396,14 @@ def _maps(side: int) -> FloatArray:
     turned = [_map(scale, angle, 0.0) for scale in scales for angle in angles]
     stretched = [_map(scale, 0.0, value) for scale in scales for value in stretches]
     return np.array(turned + stretched)
+
+
+def _inverse(maps: FloatArray) -> FloatArray:
+    """The inverse of maps (..., 2, 2); linalg.inv takes a thousand times as long for such."""
+    (a, b), (c, d) = maps[..., 0, :].T, maps[..., 1, :].T
+    adjugate = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    inverse: FloatArray = np.moveaxis(adjugate, (0, 1), (-2, -1))
+    return inverse
 
 
 def _range(most: float, step: float) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vasari.watermark.evidence import smoothed
 from vasari.watermark.geometry import Geometry
-from vasari.watermark.pattern import band
+from vasari.watermark.pattern import Pattern, shape
 from vasari.watermark.tiles import (
     CHIP,
     PERIOD,
@@ -25,7 +25,10 @@ from vasari.watermark.tiles import (
 
 SEEN = 3.0  # z-score of the known pattern, averaged over five frames, in a frame that carries it
 BLOCK = 12 * CHIP  # pixels; blocks in which the pattern is looked for
-SEEN_IN_BLOCK = 2.0  # z-score, of a block and averaged over it and its neighbours
+SEEN_AROUND = (
+    0.8  # z-score of the pattern, averaged over five by five blocks, in a part that has it
+)
+SEEN_IN_BLOCK = 1.2  # z-score, averaged over a block and its neighbours
 
 
 class Interval(NamedTuple):
@@ -60,7 +63,7 @@ def _scores(folded: Float32Array, tile: FloatArray) -> FloatArray:
     """The z-scores (T,) of a tile in folded frames, against the same tile in all other places."""
     spectra = np.fft.fft2(folded)
     mean = np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0)).astype(np.complex128)
-    template = np.conj(spectrum_of(tile)) * band(PERIOD) / power(mean, (SPECTRUM_REACH,) * 2)
+    template = np.conj(spectrum_of(tile)) * shape(PERIOD) / power(mean, (SPECTRUM_REACH,) * 2)
     correlations = np.real(np.fft.ifft2(spectra * template))
     scores: FloatArray = correlations[:, 0, 0] / (correlations[:, 8:-8, 8:-8].std((1, 2)) + 1e-12)
     return scores
@@ -81,6 +84,17 @@ def intervals(times: list[float], marked: npt.NDArray[np.bool_]) -> tuple[Interv
     return tuple(found)
 
 
+def part(frames: list[LumaArray], geometry: Geometry, pattern: Pattern) -> Float32Array:
+    """1 where an upright picture shows the synchronisation pattern, else 0."""
+    import cv2
+
+    total = np.sum(list(geometry.upright(frames)), axis=0)
+    scores = _block_scores(total, pattern.sync)
+    around = cv2.blur(scores * np.sign(scores.sum()), (5, 5))
+    seen = np.kron(around > SEEN_AROUND, np.ones((BLOCK, BLOCK), np.bool_))
+    return seen[: total.shape[0], : total.shape[1]].astype(np.float32)
+
+
 def region(
     frames: list[LumaArray], weights: FloatArray, geometry: Geometry, tile: FloatArray
 ) -> Region:
@@ -93,7 +107,7 @@ def region(
         total += np.float32(weight) * flatten(resized(luma, geometry.side))
     scores = _block_scores(geometry.put_upright(total), tile)
     around = cv2.blur(scores, (3, 3), borderType=cv2.BORDER_REPLICATE)
-    seen = (scores > SEEN_IN_BLOCK) & (around > SEEN_IN_BLOCK)
+    seen = around > SEEN_IN_BLOCK
     _, _, boxes, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8), connectivity=4)
     if len(boxes) < 2:
         return Region(0.0, 0.0, 1.0, 1.0)
@@ -106,7 +120,7 @@ def region(
 
 def _block_scores(upright: Float32Array, tile: FloatArray) -> FloatArray:
     """How well each block of an upright picture fits the tile: z-scores."""
-    wanted = np.real(np.fft.ifft2(spectrum_of(tile) * band(PERIOD)))
+    wanted = np.real(np.fft.ifft2(spectrum_of(tile) * shape(PERIOD)))
     rows, columns = -(-upright.shape[0] // BLOCK), -(-upright.shape[1] // BLOCK)
     padded = np.zeros((rows * BLOCK, columns * BLOCK))
     padded[: upright.shape[0], : upright.shape[1]] = upright

@@ -22,8 +22,11 @@ CHIPS_ACROSS = 96  # over the short side of the picture: two tiles
 TILE = 48  # chips along each side of a tile
 SYNC_STRENGTH = 0.8  # amplitude of the synchronisation pattern beside that of the bits
 # Cycles per tile. Below these a picture has so much energy of its own that a mark there costs
-# visibility and gains nothing; above them an encoder leaves nothing of it.
-LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 6.0, 30.0
+# visibility and gains nothing; above them an encoder leaves nothing of it. Between them low
+# frequencies survive strong compression and cost few bits, high ones are read from small parts of
+# a picture: the amplitude falls with this power of the frequency.
+LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 3.0, 30.0
+SLOPE = 0.8
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed as itself: one per key
@@ -48,33 +51,41 @@ class Pattern:
         polarity = np.stack([first, -first], axis=1).ravel()
         return Pattern(bits, signs, sync, polarity)
 
-    def tile(self, coded: FloatArray) -> FloatArray:
-        """The tile (48, 48) that carries coded bits (127,) of +1 and -1: zero mean, unit power."""
-        tile = filtered(self.signs * coded[self.bits] + SYNC_STRENGTH * self.sync)
+    def tile(self, coded: FloatArray, sync: float = 1.0) -> FloatArray:
+        """The tile (48, 48) that carries coded bits (127,): zero mean, unit power.
+
+        Args:
+            coded: +1 for 0 and -1 for 1, times how strong each bit shall be.
+            sync: How strong the synchronisation pattern shall be.
+        """
+        tile = filtered(self.signs * coded[self.bits] + sync * SYNC_STRENGTH * self.sync)
         normal: FloatArray = tile / np.sqrt(np.mean(tile**2))
         return normal
 
 
 def filtered(tile: FloatArray) -> FloatArray:
-    """A tile, sampled on any square grid, without the frequencies that the mark does not use."""
-    return np.real(np.fft.ifft2(np.fft.fft2(tile) * band(len(tile))))
+    """A tile, sampled on any square grid, with the amplitude of the mark at each frequency."""
+    return np.real(np.fft.ifft2(np.fft.fft2(tile) * shape(len(tile))))
 
 
 @lru_cache(maxsize=4)
-def band(size: int) -> FloatArray:
-    """1 where the spectrum (size, size) of a tile belongs to the mark, else 0."""
+def shape(size: int) -> FloatArray:
+    """The amplitude of the mark over the spectrum (size, size) of a tile, at most 1."""
     frequency = np.fft.fftfreq(size, 1 / size)
     radius = np.hypot(frequency[:, None], frequency[None, :])
     inside = (radius >= LOWEST_FREQUENCY) & (radius <= HIGHEST_FREQUENCY)
-    return np.asarray(inside, np.float64)
+    amplitude = (np.maximum(radius, LOWEST_FREQUENCY) / LOWEST_FREQUENCY) ** -SLOPE
+    return np.where(inside, amplitude, 0.0)
 
 
 def spread(tile: FloatArray, height: int, width: int, chip: float) -> npt.NDArray[np.float32]:
     """The tile repeated over a picture (height, width) whose chips are ``chip`` pixels wide."""
     rows, columns = interpolation(height, chip), interpolation(width, chip)
-    return np.ascontiguousarray((rows @ tile @ columns.T).astype(np.float32))
+    picture: npt.NDArray[np.float32] = np.float32(rows @ tile) @ np.float32(columns.T)
+    return picture
 
 
+@lru_cache(maxsize=8)
 def interpolation(pixels: int, chip: float) -> FloatArray:
     """Weights (pixels, 48) by which each pixel takes from the chips around its centre.
 

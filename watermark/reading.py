@@ -14,22 +14,23 @@ coded bit are added up and the nearest payload is decoded. docs/watermark.md der
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vasari.errors import WatermarkError
-from vasari.watermark.evidence import weigh
+from vasari.watermark.evidence import Evidence, weigh
 from vasari.watermark.frames import TimedLuma, sampled_frames
 from vasari.watermark.geometry import UPRIGHT, Geometry, candidates, tried
-from vasari.watermark.locating import Interval, Region, intervals, polarities, region
+from vasari.watermark.locating import Interval, Region, intervals, part, polarities, region
 from vasari.watermark.pattern import Pattern
 from vasari.watermark.payload import PUBLIC_KEY
-from vasari.watermark.tiles import SIDE, LumaArray, resized
+from vasari.watermark.tiles import SIDE, Float32Array, FloatArray, LumaArray, resized
 
 # A clip counts as marked if chance alone gives such a fit in fewer than one of 10^9 unmarked clips.
 SIGNIFICANCE = 1e-9
 MAX_FRAMES = 128  # frames held in memory; of a longer sequence every second is dropped
 MIN_SIDE = 32  # pixels; nothing is left of the chips in a smaller frame
+PARTS = 2  # ways to read a geometry: from the whole frame, and from the part that shows the pattern
 # Pixels of the short side to which frames are reduced: enough for a picture in a picture.
 SEARCH_SIDE = 2 * SIDE
 
@@ -105,27 +106,53 @@ def _searched(frames: list[TimedLuma], pattern: Pattern) -> Reading | None:
     for candidate in candidates(lumas, pattern):
         weights = weigh(candidate.folded(lumas), pattern).weights
         geometry = candidate.polished(lumas, weights, pattern)
-        reading = _weighed(frames, geometry, pattern, 2.0 * tried())
+        reading = _weighed(frames, geometry, pattern, 2.0 * PARTS * tried())
+        if reading is None:
+            reading = _focused(frames, geometry, pattern)
         if reading is not None:
             return reading
     return None
+
+
+def _focused(frames: list[TimedLuma], geometry: Geometry, pattern: Pattern) -> Reading | None:
+    """Read the watermark of a picture that fills only a part of the frame.
+
+    The synchronisation pattern chose the part, so that only the payload counts.
+    """
+    lumas = [frame.luma for frame in frames]
+    folded = geometry.folded(lumas, part(lumas, geometry, pattern))
+    evidence = weigh(folded, pattern, sync_counts=False)
+    p_value = min(1.0, 2.0 * PARTS * tried() * evidence.p_value)
+    return _reading(
+        frames, geometry, pattern.tile(evidence.signs), folded, replace(evidence, p_value=p_value)
+    )
 
 
 def _weighed(
     frames: list[TimedLuma], geometry: Geometry, pattern: Pattern, trials: float
 ) -> Reading | None:
     """Read the watermark of frames with one of a number of geometries that are tried."""
-    lumas = [frame.luma for frame in frames]
-    folded = geometry.folded(lumas)
+    folded = geometry.folded([frame.luma for frame in frames])
     evidence = weigh(folded, pattern)
-    p_value = min(1.0, trials * evidence.p_value)
-    if p_value > SIGNIFICANCE:
+    evidence = replace(evidence, p_value=min(1.0, trials * evidence.p_value))
+    return _reading(frames, geometry, pattern.tile(evidence.signs), folded, evidence)
+
+
+def _reading(
+    frames: list[TimedLuma],
+    geometry: Geometry,
+    tile: FloatArray,
+    folded: Float32Array,
+    evidence: Evidence,
+) -> Reading | None:
+    """What evidence says, if it says enough: the chips (48, 48) of its payload are the tile."""
+    if evidence.p_value > SIGNIFICANCE:
         return None
-    tile = pattern.tile(evidence.signs)
+    lumas = [frame.luma for frame in frames]
     weights = polarities(folded, tile)
     return Reading(
         evidence.identifier,
-        p_value,
+        evidence.p_value,
         len(frames),
         evidence.bit_errors,
         geometry,

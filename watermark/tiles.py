@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vasari.watermark.pattern import CHIPS_ACROSS, TILE, band, interpolation
+from vasari.watermark.pattern import CHIPS_ACROSS, TILE, interpolation, shape
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
@@ -20,7 +20,7 @@ SIDE = CHIPS_ACROSS * CHIP  # pixels of the short side
 
 # Flattening, in pixels of the compared size: what is smoother than DETAIL belongs to the picture;
 # texture is measured over REACH; LIMIT standard deviations of it are as good as more.
-DETAIL, REACH, LIMIT = 1.5, 2.0, 0.7
+DETAIL, REACH, LIMIT = 1.75, 2.0, 0.5
 NOISE = 0.7  # levels, added to the standard deviation so that flat areas do not count too much
 SPECTRUM_REACH = 13  # frequencies of the tile over which the power spectrum is averaged
 
@@ -75,7 +75,7 @@ def power(
 def whitened(tile: npt.NDArray[np.floating[Any]]) -> ComplexArray:
     """The spectrum of a tile (96, 96) over its power: what a matched filter correlates with."""
     spectrum = np.fft.fft2(tile)
-    return spectrum * band(PERIOD) / power(spectrum, (SPECTRUM_REACH, SPECTRUM_REACH))
+    return spectrum * shape(PERIOD) / power(spectrum, (SPECTRUM_REACH, SPECTRUM_REACH))
 
 
 def chips_of(spectrum: ComplexArray) -> FloatArray:

@@ -1,0 +1,134 @@
+"""Where in a picture the mark hides: how strong it may be in each block.
+
+The model is small, since it runs on every frame: texture, brightness and motion hide the mark,
+skin does not, and no part of the picture is without it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+LumaArray = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+
+BLOCKS_ACROSS = 64  # over the short side
+ROUNDING = 1 / 12  # mean square error of rounding to whole levels (Bennett 1948)
+
+# Texture hides the mark: its amplitude grows with a power of the picture's own. Vision alone would
+# allow 0.6-0.7 (Legge & Foley 1980), but at a given PSNR a more even mark is read more easily.
+MASKING_EXPONENT = 0.2
+FLAT_ACTIVITY = 2.0  # levels of standard deviation below which a block counts as flat
+# Levels seen against a background, from 3 at mid grey to 20 at black and 6 at white (Chou & Li
+# 1995); a weak power of it, for the same reason.
+BRIGHTNESS_EXPONENT = 0.2
+MOVING = 2.0  # levels by which the mean of a block changes between frames where something moves
+MOVING_GAIN = 1.15
+# Cb and Cr of skin of all colours (Chai & Ngan 1999), where people look first.
+SKIN_CB, SKIN_CR = (77, 127), (133, 173)
+SKIN_GAIN = 0.85
+MIN_AMPLITUDE, MAX_AMPLITUDE = 0.4, 2.5  # of a block, as shares of the mean over the picture
+# A block keeps its amplitude while it would change by less: what stays the same from frame to
+# frame costs an encoder nothing.
+TOLERANCE = 0.08
+
+
+class Mask:
+    """The amplitude of the mark in each block of the frames of one video, in their order."""
+
+    def __init__(self, height: int, width: int, power: float) -> None:
+        """Prepare for frames of a size.
+
+        Args:
+            height: Of the luma plane, in pixels.
+            width: Of the luma plane, in pixels.
+            power: Mean square of the change that marking may make, in levels.
+        """
+        self.block = max(min(height, width) // BLOCKS_ACROSS, 1)  # pixels on each side
+        shape = (-(-height // self.block), -(-width // self.block))
+        self._power = max(power - ROUNDING, 0.0)
+        self._means = np.full(shape, -1.0, np.float32)
+        self.amplitude = np.zeros(shape, np.float32)  # in each block, in levels
+
+    def renew(self, luma: LumaArray, chroma: LumaArray | None) -> None:
+        """Bring the amplitudes up to date with a frame.
+
+        Args:
+            luma: (H, W) uint8.
+            chroma: Cb and Cr, (2, H / 2, W / 2) uint8, by which skin is known.
+        """
+        means, deviations = _statistics(luma, self.block)
+        visible = np.maximum(deviations, FLAT_ACTIVITY) ** np.float32(MASKING_EXPONENT)
+        visible *= _THRESHOLDS[means.astype(np.uint8)]
+        if self.amplitude.any():
+            visible[np.abs(means - self._means) > MOVING] *= np.float32(MOVING_GAIN)
+        self._means = means
+        if chroma is not None:
+            visible[self._skin(chroma)] *= np.float32(SKIN_GAIN)
+        wanted = self._scaled(_smoothed(visible))
+        changed = np.abs(wanted - self.amplitude) > TOLERANCE * self.amplitude
+        self.amplitude[changed] = wanted[changed]
+
+    def _skin(self, chroma: LumaArray) -> npt.NDArray[np.bool_]:
+        """The blocks whose middle has the colour of skin."""
+        middles = [
+            np.minimum(np.arange(count) * self.block // 2 + self.block // 4, size - 1)
+            for count, size in zip(self.amplitude.shape, chroma.shape[1:], strict=True)
+        ]
+        blue, red = chroma[:, middles[0][:, None], middles[1]]
+        is_blue = (blue >= SKIN_CB[0]) & (blue <= SKIN_CB[1])
+        return np.asarray(is_blue & (red >= SKIN_CR[0]) & (red <= SKIN_CR[1]))
+
+    def _scaled(self, visible: Float32Array) -> Float32Array:
+        """Amplitudes in proportion to what may be visible, of the mean square that is asked for."""
+        shares = visible / np.sqrt(np.mean(visible**2))
+        limited: Float32Array = np.clip(shares, MIN_AMPLITUDE, MAX_AMPLITUDE)
+        return limited * np.float32(math.sqrt(self._power))
+
+
+def _visibility_thresholds() -> Float32Array:
+    """For each level (256,) how much the mark may be stronger than at mid grey."""
+    level = np.arange(256)
+    dark = 17 * (1 - np.sqrt(level / 127)) + 3
+    bright = 3 / 128 * (level - 127) + 3
+    threshold = np.where(level <= 127, dark, bright) / 3
+    return np.asarray(threshold**BRIGHTNESS_EXPONENT, np.float32)
+
+
+_THRESHOLDS = _visibility_thresholds()
+
+
+def _smoothed(blocks: Float32Array) -> Float32Array:
+    """The mean of each block and its eight neighbours."""
+    padded = np.pad(blocks, 1, mode="edge")
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    smooth: Float32Array = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
+    return smooth
+
+
+@numba.njit(cache=True, nogil=True)
+def _statistics(luma: LumaArray, block: int) -> tuple[Float32Array, Float32Array]:
+    """Mean and standard deviation of luma in each block, in levels, from every other row."""
+    height, width = luma.shape
+    rows, columns = (height + block - 1) // block, (width + block - 1) // block
+    means = np.empty((rows, columns), np.float32)
+    deviations = np.empty((rows, columns), np.float32)
+    for row in range(rows):
+        top, bottom = row * block, min((row + 1) * block, height)
+        for column in range(columns):
+            left, right = column * block, min((column + 1) * block, width)
+            total, squares = np.int32(0), np.int32(0)
+            for y in range(top, bottom, 2):
+                for x in range(left, right):
+                    value = np.int32(luma[y, x])
+                    total += value
+                    squares += value * value
+            count = np.float32((bottom - top + 1) // 2 * (right - left))
+            mean = total / count
+            variance = squares / count - mean * mean
+            means[row, column] = mean
+            deviations[row, column] = math.sqrt(variance) if variance > 0 else 0
+    return means, deviations
