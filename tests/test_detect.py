@@ -36,7 +36,8 @@ class FixedNetwork:
 
 
 def detector(evidence: float, **ranges) -> Detector:
-    calibration = Calibration(POINT, POINT, **{"contrast": ANY, "sharpness": ANY, **ranges})
+    looks = {"contrast": ANY, "sharpness": ANY, **ranges}
+    calibration = Calibration(POINT, POINT, **looks, side=FixedNetwork.side)
     return Detector(FixedNetwork(evidence), calibration)
 
 
