@@ -49,7 +49,8 @@ def test_negatives_are_counted_and_plotted(still, tmp_path):
     result = CliRunner().invoke(watermark.watermark, arguments)
     assert result.exit_code == 0, result.output
     assert "6 trials: 0 false reads" in result.output
-    assert Image.open(plot).size[0] > 500
+    with Image.open(plot) as picture:
+        assert picture.width > 500
 
 
 def test_bound_of_cosines_is_a_chance():
