@@ -77,7 +77,7 @@ class Mirror:
     def distance_errors(self) -> Float64Array:
         """By what share of it each distance that is seen differs from what was asked for."""
         shown = [self._distance(Controls(distance=ratio)) for ratio in DISTANCES]
-        return np.abs(np.array(shown) / DISTANCES - 1)
+        return np.asarray(np.abs(np.array(shown) / DISTANCES - 1))
 
     def emotions(self) -> list[EmotionShown]:
         """How each emotion shows, at half and in full."""

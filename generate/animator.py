@@ -94,8 +94,8 @@ def _animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]
             inside = np.concatenate([drawn, times]) - number * CHUNK + CONTEXT
             mouth, melody = read_levels(levels, inside, speech.level)
             gestures.draw(heard(mouth, melody)[: len(drawn)], wishes_at(controls, drawn))
-            shown = (_from(part, len(drawn)) for part in (mouth, melody))
-            yield Motion(fps, *actor.act(times, *shown, gestures.at(times)))
+            lips, voice = _from(mouth, len(drawn)), _from(melody, len(drawn))
+            yield Motion(fps, *actor.act(times, lips, voice, gestures.at(times)))
         begin = end
 
 

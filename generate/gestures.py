@@ -55,7 +55,7 @@ class Gesture:
 
     rotation: Float64Array  # (T, 3) degrees, as in `Motion`
     translation: Float64Array  # (T, 3) cm, as in `Motion`
-    face: Float64Array  # (T, 52) blendshape weights, to be added to those of the lips
+    face: npt.NDArray[np.floating]  # (T, 52) blendshape weights, to be added to those of the lips
 
 
 class Gestures:

@@ -154,7 +154,7 @@ class Windows:
         start = random.integers(len(take.motion) - LENGTH + 1)
         motion, sound = take.motion[start : start + LENGTH], take.sound[start : start + LENGTH]
         liveliness = take.liveliness
-        wishes_known, sound_known, past_known = np.ones(len(WISHES)), take.heard, True
+        wishes_known, sound_known, past_known = np.ones(len(WISHES), np.bool_), take.heard, True
         if self._augment:
             motion, liveliness = _varied(motion, liveliness, random)
             sound = sound + random.normal(0, SOUND_NOISE, sound.shape)

@@ -84,7 +84,11 @@ class Config:
         unknown = sorted(set(values) - set(names))
         if unknown:
             raise InputError(f"{file}: unknown '{unknown[0]}'; known are {', '.join(names)}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**given)
 
 
 class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is unknown
