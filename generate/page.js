@@ -8,6 +8,7 @@ const [KEY_FRAME, FRAME, SOUND] = [1, 2, 3]; // kinds of binary message
 const PING_EVERY = 500; // ms
 const MIN_DELAY = 0.02, MAX_DELAY = 0.25; // seconds
 const HOPELESS = 1; // seconds that a frame may be late at most
+const MAX_QUEUE = 40; // frames that may wait for the decoder
 const MARGIN = 0.006; // seconds between a frame's coming and its showing
 // While there is sound, the delay follows what is needed no faster than sound can be stretched
 // unheard; where that is too slow, both jump. In silence they jump sooner.
@@ -74,7 +75,8 @@ class Screen {
 
   decode(kind, time, data) {
     const behind = this.clock.known ? this.clock.now - time : 0;
-    if (behind > HOPELESS && !this.waiting) this.skip();
+    const hopeless = behind > HOPELESS || this.decoder.decodeQueueSize > MAX_QUEUE;
+    if (hopeless && !this.waiting) this.skip();
     if (this.waiting && (kind !== KEY_FRAME || behind > HOPELESS)) return;
     this.waiting = false;
     keep(this.sizes, data.byteLength);
