@@ -232,18 +232,8 @@ def scores(network: nn.Module, crops: ImageArray) -> Float32Array:
 def save(network: nn.Module, side: int, judge: Judge, output: Path) -> None:
     """Write the network as ONNX and its calibration beside it."""
     draft = output.with_name(f".{output.name}.{os.getpid()}.draft")
-    network.eval()
     try:
-        torch.onnx.export(
-            network,
-            (torch.zeros(2, 3, side, side),),
-            str(draft),
-            input_names=["crops"],
-            output_names=["evidence"],
-            dynamic_axes={"crops": {0: "n"}, "evidence": {0: "n"}},
-            opset_version=13,
-            dynamo=False,
-        )
+        export(network, side, draft)
         os.replace(draft, output)
         draft.write_text(judge.calibration(network), encoding="utf-8")
         os.replace(draft, output.with_suffix(".json"))
@@ -251,3 +241,17 @@ def save(network: nn.Module, side: int, judge: Judge, output: Path) -> None:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def export(network: nn.Module, side: int, path: Path) -> None:
+    """Write a network as ONNX: any number of crops of a side in pixels to their evidence."""
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(2, 3, side, side),),
+        str(path),
+        input_names=["crops"],
+        output_names=["evidence"],
+        dynamic_axes={"crops": {0: "n"}, "evidence": {0: "n"}},
+        opset_version=13,
+        dynamo=False,
+    )

@@ -1,0 +1,55 @@
+"""Training the detector: pairs changed alike, and networks that OpenCV runs as PyTorch does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from vasari.models.detector import DetectorNetwork  # noqa: E402
+from vasari.models.detector_network import make_network  # noqa: E402
+from vasari.models.train_detector import (  # noqa: E402
+    Faces,
+    Options,
+    Sampler,
+    export,
+    scores,
+)
+
+
+@pytest.fixture
+def crops():
+    """Six crops of 160 pixels: smooth chance."""
+    random = np.random.default_rng(0)
+    small = random.integers(0, 255, (6, 20, 20, 3), dtype=np.uint8)
+    return small.repeat(8, axis=1).repeat(8, axis=2)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's exporter warns of its own ways
+def test_opencv_gives_what_pytorch_gives(crops, tmp_path):
+    torch.manual_seed(0)
+    network, side = make_network("vasari")
+    export(network, side, tmp_path / "network.onnx")
+    shown = np.ascontiguousarray(crops[:, :side, :side])
+    maps = DetectorNetwork((tmp_path / "network.onnx").read_bytes(), side).maps(list(shown))
+    assert maps.shape == (6, 7, 7)
+    assert np.allclose(maps.mean(axis=(1, 2)), scores(network, shown), atol=1e-4)
+
+
+def test_a_pair_is_changed_alike(crops):
+    faces = Faces(crops, crops.copy(), np.full(6, 1 / 6), np.arange(6))
+    sampler = Sampler(faces, 112, Options(pseudo=False), np.random.default_rng(1))
+    images, labels = sampler.batch(8)
+    assert images.shape == (16, 3, 112, 112)
+    assert labels.tolist() == [0, 1] * 8
+    assert torch.equal(images[::2], images[1::2])
+
+
+def test_pseudo_fakes_differ_from_their_source(crops):
+    faces = Faces(crops, crops.copy(), np.full(6, 1 / 6), np.arange(6))
+    sampler = Sampler(faces, 112, Options(changed=False), np.random.default_rng(2))
+    images, _ = sampler.batch(30)
+    same = [torch.equal(a, b) for a, b in zip(images[::2], images[1::2], strict=True)]
+    assert 3 < sum(same) < 27  # here the generator's own crops are the real ones
