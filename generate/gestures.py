@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,9 @@ class Gesture:
 
     rotation: Float64Array  # (T, 3) degrees, as in `Motion`
     translation: Float64Array  # (T, 3) cm, as in `Motion`
-    face: npt.NDArray[np.floating]  # (T, 52) blendshape weights, to be added to those of the lips
+    face: npt.NDArray[
+        np.floating[Any]
+    ]  # (T, 52) blendshape weights, to be added to those of the lips
 
 
 class Gestures:
