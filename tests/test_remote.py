@@ -46,9 +46,7 @@ def identity(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("identity") / "host.pem"
     encoding = serialization.Encoding.PEM
     path.write_bytes(
-        key.private_bytes(
-            encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(encoding)
     )
     return str(path)
@@ -146,7 +144,11 @@ def test_answers_have_limits(served, monkeypatch):
         {"/long": (200, bytes(5000)), "/slow": (200, 5.0), "/moved": (302, b""), "/": (200, b"ok")}
     )
     assert fetch(f"https://{HOST}") == b"ok"
-    for path, reason in (("long", "more than 0 MB"), ("slow", "timed out"), ("moved", "status 302")):
+    for path, reason in (
+        ("long", "more than 0 MB"),
+        ("slow", "timed out"),
+        ("moved", "status 302"),
+    ):
         with pytest.raises(InputError, match=reason):
             fetch(f"https://{HOST}/{path}")
     with pytest.raises(InputError, match="certificate"):

@@ -68,7 +68,12 @@ def test_one_network_sees_both_eyes_alike(astronaut: Portrait) -> None:
 
 def test_nothing_to_change_leaves_a_frame_as_it_is(astronaut: Portrait) -> None:
     frame = astronaut.image.copy()
-    change(frame, RIGHT_EYE, warps(astronaut)[0], np.zeros((5, RIGHT_EYE.height, RIGHT_EYE.width), np.float32))
+    change(
+        frame,
+        RIGHT_EYE,
+        warps(astronaut)[0],
+        np.zeros((5, RIGHT_EYE.height, RIGHT_EYE.width), np.float32),
+    )
     assert np.array_equal(frame, astronaut.image)
 
 
