@@ -90,7 +90,7 @@ def _rotated(degrees: float) -> Change:
 def _saturated(share: float) -> Change:
     def change(picture: Picture) -> npt.NDArray[Any]:
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None]
-        return grey + share * (picture.astype(np.float32) - grey)
+        return np.asarray(grey + share * (picture.astype(np.float32) - grey))
 
     return _each(change)
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.eval.watermark_clips import load, luma
+from vasari.watermark.correction import CODE_BITS
 from vasari.watermark.evidence import Evidence, fit, weigh
 from vasari.watermark.geometry import UPRIGHT, tried
 from vasari.watermark.pattern import Pattern
-from vasari.watermark.payload import CODE_BITS
 from vasari.watermark.reading import SIGNIFICANCE, read_frames
 from vasari.watermark.tiles import LumaArray
 

@@ -45,7 +45,7 @@ SOUND_BLOCK = RATE // 50  # samples: an Opus packet of 20 ms
 LOOPBACK = "127.0.0.1"
 
 
-class PictureTrack(MediaStreamTrack):
+class PictureTrack(MediaStreamTrack):  # type: ignore[misc]  # aiortc is not checked
     """Encoded frames for RTP."""
 
     kind = "video"
@@ -75,7 +75,7 @@ class PictureTrack(MediaStreamTrack):
         return sum(bits for _, bits in self._sent)
 
 
-class SoundTrack(MediaStreamTrack):
+class SoundTrack(MediaStreamTrack):  # type: ignore[misc]
     """Sound for RTP, kept until the frames that belong to it leave.
 
     aiortc tells receivers that what leaves together belongs together (RFC 3550, section 6.4.1).
@@ -213,7 +213,7 @@ class RtcViewer:
                 self.on_feedback(packet)
             await handle(packet)
 
-        sender._handle_rtcp_packet = hear  # type: ignore[method-assign]
+        sender._handle_rtcp_packet = hear
 
     def on_feedback(self, packet: RtcpPsfbPacket) -> None:
         """Follow a receiver that lost a frame (RFC 4585), or that tells how much it can take.
@@ -275,7 +275,7 @@ def keep_to_loopback(peer: RTCPeerConnection) -> None:
         connection = transceiver.sender.transport.transport.iceGatherer._connection
         gather = partial(connection.get_component_candidates, addresses=[LOOPBACK])
         there = partial(_gather_there, gather)
-        connection.get_component_candidates = there  # type: ignore[method-assign]
+        connection.get_component_candidates = there
 
 
 def _gather_there(gather: Callable[..., Any], *, addresses: list[str], **options: Any) -> Any:

@@ -182,5 +182,5 @@ class Motion:
             raise MotionError(f"cannot read {path}: {error.strerror or error}") from None
         except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
             raise MotionError(
-                f"{path} is no motion; give an .npz that Motion.save wrote, or a Live Link Face .csv"
+                f"{path} is no motion; give an .npz of Motion.save, or a .csv of Live Link Face"
             ) from None

@@ -115,16 +115,16 @@ def composite(layer, spans, background, frame):  # type: ignore[no-untyped-def]
             for c in range(3):
                 frame[y, x, c] = background[y, x, c]
         for step in range(stop - start):
-            x = np.uint64(start + step)  # never negative: the loop can be vectorised
-            alpha = np.int32(layer[y, x, 3])
+            at = np.uint64(start + step)  # never negative: the loop can be vectorised
+            alpha = np.int32(layer[y, at, 3])
             if alpha == 255:
                 for c in range(3):
-                    frame[y, x, c] = layer[y, x, c]
+                    frame[y, at, c] = layer[y, at, c]
             else:
                 for c in range(3):
-                    over = np.int32(layer[y, x, c]) * alpha
-                    under = np.int32(background[y, x, c]) * (255 - alpha)
-                    frame[y, x, c] = (over + under + 127) // 255
+                    over = np.int32(layer[y, at, c]) * alpha
+                    under = np.int32(background[y, at, c]) * (255 - alpha)
+                    frame[y, at, c] = (over + under + 127) // 255
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -26,7 +26,8 @@ def track(videos: tuple[Path, ...], output: Path, jobs: int, tables: bool) -> No
 
     For talk.mp4 the folder gets talk.npz, which `vasari.Motion.load` reads, and talk.wav where
     the video has sound; with --csv talk.csv, too, as the Live Link Face app writes it. What is
-    there already is kept, so that a run that was stopped goes on where it ended. Each video must show one face.
+    there already is kept, so that a run that was stopped goes on where it ended. Each video must
+    show one face.
 
     \b
     Example:

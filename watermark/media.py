@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -199,7 +199,7 @@ def _copy_streams(reader: InputContainer, writer: OutputContainer, change: Chang
     if picture.time_base is not None:
         stream.codec_context.time_base = picture.time_base
     copies = {sound: writer.add_stream_from_template(sound) for sound in reader.streams.audio}
-    sounds: list[av.Packet] = []  # that come before the first picture, which tells the size
+    sounds: list[av.Packet[Any]] = []  # that come before the first picture, which tells the size
     for packet in reader.demux(picture, *copies):
         if isinstance(packet.stream, av.AudioStream):
             if packet.dts is not None:  # the last packet of each stream is empty

@@ -81,8 +81,7 @@ def shape(size: int) -> FloatArray:
 def spread(tile: FloatArray, height: int, width: int, chip: float) -> npt.NDArray[np.float32]:
     """The tile repeated over a picture (height, width) whose chips are ``chip`` pixels wide."""
     rows, columns = interpolation(height, chip), interpolation(width, chip)
-    picture: npt.NDArray[np.float32] = np.float32(rows @ tile) @ np.float32(columns.T)
-    return picture
+    return np.asarray((rows @ tile).astype(np.float32) @ columns.T.astype(np.float32))
 
 
 @lru_cache(maxsize=8)
