@@ -44,7 +44,7 @@ def _rounded(picture: npt.NDArray[Any]) -> Picture:
 
 def _levels(curve: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]) -> Change:
     """The same curve for all levels and colours."""
-    table = _rounded(curve(np.arange(256.0)[:, None]))[:, 0]
+    table = _rounded(curve(np.arange(256.0)))
     return _each(lambda picture: table[picture])
 
 

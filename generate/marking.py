@@ -47,12 +47,13 @@ class Marker:
             width: pixels, even.
         """
         self._embedder = Embedder(identifier, height, width)
-        self._height = height
 
     def mark(self, frame: ImageArray) -> MarkedFrame:
         """Convert and mark one picture, (H, W, 3) uint8 sRGB, which is left as it was."""
         planes = to_i420(frame)
-        self._embedder.mark(planes[: self._height])
+        height, width = frame.shape[:2]
+        chroma = planes[height:].reshape(2, height // 2, width // 2)
+        self._embedder.mark(planes[:height], chroma)
         return MarkedFrame(planes)
 
 

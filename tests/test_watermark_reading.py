@@ -59,7 +59,9 @@ def test_mark_is_read_after_a_second_encoding(tmp_path):
     second = write(
         tmp_path / "second.mp4", (frame.luma.copy() for frame in sampled_frames(first)), crf=28
     )
-    assert read_video(second).identifier == IDENTIFIER
+    found = read_video(second)
+    assert found.identifier == IDENTIFIER
+    assert found.intervals == ((0.0, pytest.approx(30 / 25)),)
 
 
 def test_mark_is_read_at_another_size(tmp_path):

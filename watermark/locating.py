@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -9,15 +10,17 @@ import numpy.typing as npt
 
 from vasari.watermark.evidence import smoothed
 from vasari.watermark.geometry import Geometry
-from vasari.watermark.pattern import Pattern, shape
+from vasari.watermark.pattern import Pattern, filtered, shape
 from vasari.watermark.tiles import (
     CHIP,
     PERIOD,
     SPECTRUM_REACH,
+    ComplexArray,
     Float32Array,
     FloatArray,
     LumaArray,
     flatten,
+    fold,
     power,
     resized,
     spectrum_of,
@@ -28,6 +31,7 @@ BLOCK = 12 * CHIP  # pixels; blocks in which the pattern is looked for
 SEEN_AROUND = (
     0.8  # z-score of the pattern, averaged over five by five blocks, in a part that has it
 )
+ELSEWHERE = (20, 36, 52, 68)  # pixels by which the tile is moved to where chance alone fits it
 SEEN_IN_BLOCK = 1.2  # z-score, averaged over a block and its neighbours
 
 
@@ -63,10 +67,15 @@ def _scores(folded: Float32Array, tile: FloatArray) -> FloatArray:
     """The z-scores (T,) of a tile in folded frames, against the same tile in all other places."""
     spectra = np.fft.fft2(folded)
     mean = np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0)).astype(np.complex128)
-    template = np.conj(spectrum_of(tile)) * shape(PERIOD) / power(mean, (SPECTRUM_REACH,) * 2)
-    correlations = np.real(np.fft.ifft2(spectra * template))
+    correlations = np.real(np.fft.ifft2(spectra * np.conj(_matched(tile, mean))))
     scores: FloatArray = correlations[:, 0, 0] / (correlations[:, 8:-8, 8:-8].std((1, 2)) + 1e-12)
     return scores
+
+
+def _matched(tile: FloatArray, spectrum: ComplexArray) -> ComplexArray:
+    """The spectrum (96, 96) of the filter that finds a tile (48, 48) in noise of a spectrum."""
+    inside = shape(PERIOD) > 0
+    return np.where(inside, spectrum_of(tile) / power(spectrum, (SPECTRUM_REACH,) * 2), 0)
 
 
 def intervals(times: list[float], marked: npt.NDArray[np.bool_]) -> tuple[Interval, ...]:
@@ -89,7 +98,7 @@ def part(frames: list[LumaArray], geometry: Geometry, pattern: Pattern) -> Float
     import cv2
 
     total = np.sum(list(geometry.upright(frames)), axis=0)
-    scores = _block_scores(total, pattern.sync)
+    scores = _block_scores(total, filtered(pattern.sync))
     around = cv2.blur(scores * np.sign(scores.sum()), (5, 5))
     seen = np.kron(around > SEEN_AROUND, np.ones((BLOCK, BLOCK), np.bool_))
     return seen[: total.shape[0], : total.shape[1]].astype(np.float32)
@@ -119,13 +128,24 @@ def region(
 
 
 def _block_scores(upright: Float32Array, tile: FloatArray) -> FloatArray:
-    """How well each block of an upright picture fits the tile: z-scores."""
-    wanted = np.real(np.fft.ifft2(spectrum_of(tile) * shape(PERIOD)))
+    """How well each block of an upright picture fits the tile: z-scores.
+
+    Beside the same tile in other places, so that stripes and edges, which are not independent from
+    pixel to pixel, are not taken for it.
+    """
+    wanted = np.real(np.fft.ifft2(_matched(tile, np.fft.fft2(fold(upright)))))
+    elsewhere = [np.roll(wanted, place, (0, 1)) for place in product(ELSEWHERE, ELSEWHERE)]
+    chance = np.sqrt(np.mean([_block_sums(upright, other) ** 2 for other in elsewhere], axis=0))
+    scores: FloatArray = _block_sums(upright, wanted) / (chance + 1e-9)
+    return scores
+
+
+def _block_sums(upright: Float32Array, wanted: FloatArray) -> FloatArray:
+    """The correlation of each block with the repeated tile (96, 96)."""
     rows, columns = -(-upright.shape[0] // BLOCK), -(-upright.shape[1] // BLOCK)
     padded = np.zeros((rows * BLOCK, columns * BLOCK))
     padded[: upright.shape[0], : upright.shape[1]] = upright
     repeats = (-(-padded.shape[0] // PERIOD), -(-padded.shape[1] // PERIOD))
-    product = padded * np.tile(wanted, repeats)[: padded.shape[0], : padded.shape[1]]
-    blocks = product.reshape(rows, BLOCK, columns, BLOCK)
-    scores: FloatArray = blocks.sum((1, 3)) / (np.sqrt((blocks**2).sum((1, 3))) + 1e-9)
-    return scores
+    matched = padded * np.tile(wanted, repeats)[: padded.shape[0], : padded.shape[1]]
+    sums: FloatArray = matched.reshape(rows, BLOCK, columns, BLOCK).sum((1, 3))
+    return sums
