@@ -12,7 +12,9 @@ from vasari.models.detector import Calibration, Operating, look_of
 FloatArray = npt.NDArray[Any]  # of any precision
 ImageArray = npt.NDArray[np.uint8]
 
-FALSE_ALARMS = 0.01  # aimed at on validation people: a false accusation is the worse mistake
+# Aimed at on validation people, for "generated" and for "not generated".
+FALSE_ALARMS = 0.03  # of real ones called generated: the worse mistake
+FALSE_CLEARANCES = 0.05  # of generated ones called not generated
 NEWTON_STEPS = 50
 RIDGE = 1e-3  # keeps the slope finite where the classes do not overlap
 # Of the validation crops' contrast and sharpness: what lies farther out was not validated.
@@ -43,24 +45,28 @@ def calibrate(
 
 
 def operating_point(real: FloatArray, generated: FloatArray) -> Operating:
-    """Scale evidence to probabilities, classes weighing the same, and draw the line.
+    """Scale evidence to probabilities, classes weighing the same, and draw the two lines.
 
-    The line is the lowest probability at which at most FALSE_ALARMS of the real ones are called
-    generated, but never below even odds.
+    The upper is the lowest probability at which at most FALSE_ALARMS of the real ones are called
+    generated, but never below even odds. The lower is the highest below which at most
+    FALSE_CLEARANCES of the generated ones lie, but never above even odds.
     """
     slope, offset = platt(real, generated)
-    plain = Operating(slope, offset, 0.5, 0.0, 0.0)
+    plain = Operating(slope, offset, 0.5, 0.0, 0.0, 0.5, 0.0)
     p_real = np.array([plain.probability(value) for value in real])
     p_generated = np.array([plain.probability(value) for value in generated])
-    allowed = int(FALSE_ALARMS * len(real))
-    highest = np.sort(p_real)[::-1]
-    threshold = max(float(np.nextafter(highest[allowed], 1)), 0.5)
+    highest = np.sort(p_real)[::-1][int(FALSE_ALARMS * len(real))]
+    threshold = max(float(np.nextafter(highest, 1)), 0.5)
+    lowest = np.sort(p_generated)[int(FALSE_CLEARANCES * len(generated))]
+    clear_below = min(float(lowest), 0.5)
     return Operating(
         slope,
         offset,
         threshold,
         float((p_real >= threshold).mean()),
         float((p_generated < threshold).mean()),
+        clear_below,
+        float((p_generated < clear_below).mean()),
     )
 
 

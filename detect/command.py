@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from vasari.detect.scoring import Detection
 
 COLUMNS = (
-    "path", "decision", "probability", "threshold", "reason", "frames", "sampled", "frame_rate",
+    "path", "decision", "probability", "threshold", "clear_below", "reason", "frames", "sampled",
+    "frame_rate",
 )  # fmt: skip
 
 
@@ -34,8 +35,9 @@ def detect(files: tuple[Path, ...], as_json: bool, as_csv: bool, heatmap: Path |
     """Say how likely the faces in FILES (videos, images, folders of them) were generated.
 
     The probability holds where generated and real are as frequent as each other. The decision is
-    made for few false accusations; "cannot say" comes with its reason. A clip that is not called
-    generated is not thereby shown to be real: new generators are missed most.
+    made for few false accusations; "cannot say" comes with its reason, most often that the
+    evidence is weak. "Not generated" does not show a clip to be real: new generators are missed
+    most.
 
     \b
     Example:
@@ -125,10 +127,15 @@ def _printer(as_json: bool, as_csv: bool) -> _Lines | _Json | _Csv:
 
 def words(detection: Detection) -> str:
     """The result in one line."""
-    if detection.reason:
-        return f"{detection.decision.value}: {detection.reason}"
+    from vasari.detect.scoring import WEAK
+
+    decision, reason = detection.decision.value, detection.reason
+    said = f"{decision}: {reason}" if reason else decision
+    if reason not in ("", WEAK):
+        return said
     return (
-        f"{detection.decision.value} (probability {detection.probability:.2f}, called generated "
-        f"from {detection.threshold:.2f}; at that line {detection.false_alarm_rate:.1%} of real "
-        f"validation clips were called so and {detection.miss_rate:.1%} of generated ones missed)"
+        f"{said} (probability {detection.probability:.2f}; generated from "
+        f"{detection.threshold:.2f}, where {detection.false_alarm_rate:.1%} of real validation "
+        f"clips lay and {detection.miss_rate:.1%} of generated ones did not; not generated below "
+        f"{detection.clear_below:.2f}, where {detection.clear_miss_rate:.1%} of generated ones lay)"
     )

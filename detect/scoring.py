@@ -31,6 +31,7 @@ MIN_FRAMES = 3  # of a video that show a face: below, one bad frame would decide
 MIN_SHARE = 0.3  # of the sampled frames that must show a face
 BATCH = 8  # crops that the network looks at together
 WINDOW = 3  # samples that a suspicious stretch has at least
+WEAK = "the evidence is weak"  # neither enough for "generated" nor for "not generated"
 
 
 class Decision(enum.Enum):
@@ -71,6 +72,8 @@ class Detection:
     threshold: float  # probability from which it is called generated
     false_alarm_rate: float  # of real validation clips at the threshold
     miss_rate: float  # of generated validation clips at the threshold
+    clear_below: float  # probability below which it is called not generated
+    clear_miss_rate: float  # of generated validation clips below it
     frames: tuple[FrameScore, ...]
     sampled: int  # frames looked at
     suspicious: tuple[Interval, ...]  # the most suspicious first
@@ -118,16 +121,21 @@ class Detector:
         media = open_media(path)
         frames, sampled = self.look(media.samples())
         operating = self.calibration.frame if media.rate is None else self.calibration.clip
-        reason = why_not(media, frames, sampled, self.calibration)
         probability = _probability(frames, operating)
+        decision = Decision.CANNOT_SAY
+        reason = why_not(media, frames, sampled, self.calibration)
+        if not reason:
+            decision, reason = decide(mean_evidence(frames), operating)
         return Detection(
             path=str(path),
-            decision=_decide(reason, probability, operating),
+            decision=decision,
             reason=reason,
             probability=probability,
             threshold=operating.threshold,
             false_alarm_rate=operating.false_alarm_rate,
             miss_rate=operating.miss_rate,
+            clear_below=operating.clear_below,
+            clear_miss_rate=operating.clear_miss_rate,
             frames=frames,
             sampled=sampled,
             suspicious=suspicious_seconds(frames, operating) if media.rate else (),
@@ -230,11 +238,14 @@ def _probability(frames: Sequence[FrameScore], operating: Operating) -> float | 
     return operating.probability(mean_evidence(frames))
 
 
-def _decide(reason: str, probability: float | None, operating: Operating) -> Decision:
-    if reason or probability is None:
-        return Decision.CANNOT_SAY
-    generated = probability >= operating.threshold
-    return Decision.GENERATED if generated else Decision.NOT_GENERATED
+def decide(evidence: float, operating: Operating) -> tuple[Decision, str]:
+    """What so much evidence is called, and why it cannot say, or ""."""
+    probability = operating.probability(evidence)
+    if probability >= operating.threshold:
+        return Decision.GENERATED, ""
+    if probability < operating.clear_below:
+        return Decision.NOT_GENERATED, ""
+    return Decision.CANNOT_SAY, WEAK
 
 
 def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:

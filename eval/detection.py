@@ -22,7 +22,7 @@ import numpy.typing as npt
 from vasari.detect.calibration import operating_point
 from vasari.detect.corpus import GENERATED, IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_manifest
 from vasari.detect.encoding import Encoding, encode
-from vasari.detect.scoring import Detection, Detector
+from vasari.detect.scoring import WEAK, Decision, Detection, Detector
 from vasari.errors import InputError, VasariError
 from vasari.models.detector import Calibration, DetectorNetwork
 
@@ -51,9 +51,10 @@ class Score:
     sample: Sample
     probability: float | None  # None: it could not say, or found no face
     frames: tuple[float, ...]  # probability of each frame, where the detector tells
-    reason: str  # why it cannot say, or ""
+    reason: str  # why there is no probability, or ""
     seconds: float  # of processor time
     looked_at: int  # frames
+    decision: Decision | None = None  # the detector's own, where it tells
 
 
 class Contender(Protocol):
@@ -90,8 +91,11 @@ class NetworkContender:
         found: Detection = self.detector.score(path)
         spent = time.process_time() - started
         frames = tuple(self.calibration.frame.probability(f.score) for f in found.frames)
-        probability = None if found.reason else found.probability
-        return Score(sample, probability, frames, found.reason, spent, found.sampled)
+        if found.reason in ("", WEAK):  # weak evidence has its place in the ranking
+            probability, reason = found.probability, ""
+        else:
+            probability, reason = None, found.reason
+        return Score(sample, probability, frames, reason, spent, found.sampled, found.decision)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vasari.detect.scoring import Decision
 from vasari.eval.detection import Condition, Score
 from vasari.eval.detection_metrics import (
     Bin,
@@ -154,6 +155,8 @@ class Report:
     frame: Figures | None
     generators: Mapping[str, Figures]  # each against all real ones
     conditions: Mapping[str, Figures]  # encoded anew
+    # The detector's own, "cannot say" among them: real or generator -> decision -> clips.
+    decisions: Mapping[str, Mapping[str, int]]
     coverage: tuple[tuple[float, float], ...]  # share answered, accuracy
     no_face: float  # share of clips
     frames_per_second: float  # of the processor's time, decoding and face search included
@@ -190,6 +193,7 @@ class Report:
                 str(condition): Figures.of(Answers.of(each), threshold)
                 for condition, each in conditions.items()
             },
+            decisions=_decisions(scores),
             coverage=_coverage(answers, threshold),
             no_face=float(np.mean([score.reason == "no face was found" for score in scores])),
             frames_per_second=sum(score.looked_at for score in scores) / max(seconds, 1e-9),
@@ -219,6 +223,8 @@ class Report:
             "## By generator, each against all real clips",
             _table(self.generators),
         ]
+        if self.decisions:
+            parts += ["## What the detector says", _decision_table(self.decisions)]
         if self.conditions:
             parts += ["## Encoded anew", _table(self.conditions)]
         rows = "\n".join(f"| {share:.0%} | {right:.3f} |" for share, right in self.coverage)
@@ -272,6 +278,26 @@ def _by_generator(answers: Answers, threshold: float) -> dict[str, Figures]:
         )
         for name in sorted(set(answers.generators) - {""})
     }
+
+
+def _decisions(scores: Sequence[Score]) -> dict[str, dict[str, int]]:
+    """How often each decision was given, by generator; nothing of detectors that give none."""
+    counts: dict[str, dict[str, int]] = {}
+    for score in scores:
+        if score.decision is not None:
+            row = counts.setdefault(
+                score.sample.generator or "real", dict.fromkeys((d.value for d in Decision), 0)
+            )
+            row[score.decision.value] += 1
+    return counts
+
+
+def _decision_table(decisions: Mapping[str, Mapping[str, int]]) -> str:
+    names = [decision.value for decision in Decision]
+    lines = ["| clips | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
+    for generator, row in sorted(decisions.items()):
+        lines.append(f"| {generator} | " + " | ".join(str(row[name]) for name in names) + " |")
+    return "\n".join(lines)
 
 
 def _coverage(answers: Answers, threshold: float) -> tuple[tuple[float, float], ...]:

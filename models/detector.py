@@ -24,9 +24,9 @@ NETWORK, CALIBRATION = "detector.onnx", "detector.json"
 
 @dataclass(frozen=True)
 class Operating:
-    """How evidence becomes a probability, and where the line is drawn; made on validation people.
+    """How evidence becomes a probability, and where the lines are drawn; made on validation people.
 
-    Platt's scaling (1999) of the mean evidence.
+    Platt's scaling (1999) of the mean evidence. Between the two lines the evidence is weak.
     """
 
     slope: float
@@ -34,6 +34,8 @@ class Operating:
     threshold: float  # probability from which something is called generated
     false_alarm_rate: float  # of real validation samples at the threshold
     miss_rate: float  # of generated validation samples at the threshold
+    clear_below: float  # probability below which something is called not generated
+    clear_miss_rate: float  # of generated validation samples below it
 
     def probability(self, evidence: float) -> float:
         """The probability, 0..1, that something of so much evidence was generated."""

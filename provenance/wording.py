@@ -92,15 +92,15 @@ def detector_words(detector: Detector) -> str:
     """What the detector makes of a file, with how often it errs."""
     if detector.probability is None or detector.threshold is None:
         return f"cannot say: {detector.note}" if detector.note else "cannot say"
-    words = f"{detector.decision}, probability {detector.probability:.2f}"
+    said = f"{detector.decision}: {detector.note}" if detector.note else detector.decision
+    words = f"{said}, probability {detector.probability:.2f}"
     words += f" (called generated from {detector.threshold:.2f}"
     if detector.false_alarm_rate is not None and detector.miss_rate is not None:
         words += (
             f"; of real clips {detector.false_alarm_rate:.1%} are called so, "
             f"of generated ones {detector.miss_rate:.1%} are missed"
         )
-    words += "). A guess from pixels, which convicts no one."
-    return f"{words} {detector.note}".strip()
+    return f"{words}). A guess from pixels, which convicts no one."
 
 
 def origin_words(origin: Origin) -> str:

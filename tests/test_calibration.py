@@ -7,7 +7,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from vasari.detect.calibration import FALSE_ALARMS, auc, calibrate, operating_point, platt
+from vasari.detect.calibration import (
+    FALSE_ALARMS,
+    FALSE_CLEARANCES,
+    auc,
+    calibrate,
+    operating_point,
+    platt,
+)
 from vasari.errors import VasariError
 from vasari.models.detector import Calibration
 
@@ -46,6 +53,20 @@ def test_the_threshold_keeps_false_alarms_few(evidence):
     assert called == pytest.approx(FALSE_ALARMS, abs=0.007)
     missed = np.mean([point.probability(value) < point.threshold for value in generated])
     assert missed == point.miss_rate
+
+
+def test_the_lower_threshold_keeps_false_clearances_few(evidence):
+    point = operating_point(*evidence)
+    assert 0 < point.clear_below <= 0.5 <= point.threshold
+    fresh = np.random.default_rng(7).normal(2, 2, 5000)
+    cleared = np.mean([point.probability(value) < point.clear_below for value in fresh])
+    assert cleared == pytest.approx(FALSE_CLEARANCES, abs=0.02)
+    assert point.clear_miss_rate == pytest.approx(FALSE_CLEARANCES, abs=0.003)
+
+
+def test_where_the_classes_are_far_apart_the_thresholds_meet_in_the_middle():
+    point = operating_point(np.linspace(-3, -2, 50), np.linspace(2, 3, 50))
+    assert point.clear_below == point.threshold == 0.5
 
 
 def test_auc_with_ties():

@@ -13,12 +13,20 @@ from vasari.detect import heatmap
 from vasari.detect.command import detect
 from vasari.detect.crops import Box, FaceFinder, open_media
 from vasari.detect.encoding import Encoding, decode, encode
-from vasari.detect.scoring import Decision, Detector, FrameScore, suspicious_seconds
+from vasari.detect.scoring import WEAK, Decision, Detector, FrameScore, suspicious_seconds
 from vasari.errors import InputError
 from vasari.generate.marking import to_i420
 from vasari.models.detector import Calibration, Operating
 
-POINT = Operating(slope=1.0, offset=0.0, threshold=0.8, false_alarm_rate=0.01, miss_rate=0.1)
+POINT = Operating(
+    slope=1.0,
+    offset=0.0,
+    threshold=0.8,
+    false_alarm_rate=0.01,
+    miss_rate=0.1,
+    clear_below=0.3,
+    clear_miss_rate=0.05,
+)
 ANY = (0.0, 1e6)
 
 
@@ -79,14 +87,19 @@ def test_frames_are_sampled_by_time(talk):
 
 
 @pytest.mark.parametrize(
-    ("evidence", "decision"),
-    [(3.0, Decision.GENERATED), (1.0, Decision.NOT_GENERATED), (-3.0, Decision.NOT_GENERATED)],
+    ("evidence", "decision", "reason"),
+    [
+        (3.0, Decision.GENERATED, ""),
+        (1.0, Decision.CANNOT_SAY, WEAK),
+        (-0.5, Decision.CANNOT_SAY, WEAK),
+        (-3.0, Decision.NOT_GENERATED, ""),
+    ],
 )
-def test_the_decision(talk, evidence, decision):
+def test_the_decision(talk, evidence, decision, reason):
     found = detector(evidence).score(talk)
     assert found.decision is decision
     assert found.probability == pytest.approx(1 / (1 + np.exp(-evidence)))
-    assert found.reason == ""
+    assert found.reason == reason
     assert len(found.frames) == found.sampled == 6
     assert bool(found.suspicious) == (decision is Decision.GENERATED)
 
@@ -178,6 +191,13 @@ def test_the_command(talk, portrait_file, monkeypatch):
     table = CliRunner().invoke(detect, [str(talk), "--csv"]).stdout.splitlines()
     assert table[0].startswith("path,decision,probability")
     assert table[1].split(",")[1] == "generated"
+
+
+def test_the_command_says_how_weak_the_evidence_is(talk, monkeypatch):
+    monkeypatch.setattr(Detector, "shipped", classmethod(lambda cls: detector(0.0)))
+    output = CliRunner().invoke(detect, [str(talk)]).output
+    assert "cannot say: the evidence is weak (probability 0.50; generated from 0.80" in output
+    assert "not generated below 0.30" in output
 
 
 def test_the_command_goes_on_after_a_bad_file(talk, tmp_path, monkeypatch):

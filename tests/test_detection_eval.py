@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from vasari.detect.encoding import Encoding, encode
+from vasari.detect.scoring import Decision
 from vasari.errors import InputError
 from vasari.eval.detection import (
     Condition,
@@ -21,7 +22,7 @@ from vasari.eval.detection import (
     score_all,
 )
 from vasari.eval.detection_command import detection
-from vasari.eval.detection_report import Answers, Figures
+from vasari.eval.detection_report import Answers, Figures, Report
 from vasari.generate.marking import to_i420
 from vasari.generate.perform import read_frames
 
@@ -100,6 +101,23 @@ def test_a_threshold_is_chosen_on_validation_people_only():
         for split in ("validation", "test")
     ]
     assert 0.3 < chosen_threshold(Listed(), samples) < 0.6
+
+
+def test_the_report_counts_what_a_detector_says():
+    samples = [
+        Sample(Path("none.mp4"), label, "a", "one" if label else "", "test")
+        for label in (False, True, True)
+    ]
+    said = (Decision.CANNOT_SAY, Decision.GENERATED, Decision.CANNOT_SAY)
+    scores = [
+        Score(sample, 0.5, (), "", 1.0, 1, decision)
+        for sample, decision in zip(samples, said, strict=True)
+    ]
+    report = Report.of(
+        detector="said", data="none", threshold=0.5, parameters=None, scores=scores, conditions={}
+    )
+    assert report.decisions["one"] == {"generated": 1, "not generated": 0, "cannot say": 1}
+    assert "| real | 0 | 0 | 1 |" in report.markdown()
 
 
 @pytest.mark.parametrize("name", ["nothing:here", "json:nothing", "missing.onnx", "plain"])
