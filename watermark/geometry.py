@@ -18,6 +18,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from vasari.watermark.evidence import weigh
 from vasari.watermark.pattern import HIGHEST_FREQUENCY, Pattern, shape
 from vasari.watermark.tiles import (
     PERIOD,
@@ -99,20 +100,14 @@ class Geometry:
         """Left and right are exchanged."""
         return float(np.linalg.det(self.matrix[:, :2])) < 0
 
-    def folded(self, frames: list[LumaArray], part: Float32Array | None = None) -> Float32Array:
-        """The flattened frames, put upright and folded to tiles (T, 96, 96).
+    def folded(self, frames: list[LumaArray]) -> Float32Array:
+        """Frames (H, W) uint8, flattened, put upright and folded to tiles (T, 96, 96)."""
+        return np.stack([fold(self.put_upright(flat)) for flat in self.flattened(frames)])
 
-        Args:
-            frames: (H, W) uint8 each.
-            part: How much each pixel of the upright picture counts; None for all alike.
-        """
-        weight = np.float32(1) if part is None else part
-        return np.stack([fold(upright * weight) for upright in self.upright(frames)])
-
-    def upright(self, frames: list[LumaArray]) -> Iterator[Float32Array]:
-        """The flattened frames as they lie on whole tiles of the pattern; 0 around them."""
+    def flattened(self, frames: list[LumaArray]) -> Iterator[Float32Array]:
+        """Frames (H, W) uint8 at the size to which the geometry refers, flattened."""
         for luma in frames:
-            yield self.put_upright(flatten(resized(luma, self.side)))
+            yield flatten(resized(luma, self.side))
 
     def put_upright(self, flat: Float32Array) -> Float32Array:
         """A flattened frame as it lies on whole tiles of the pattern; 0 around it."""
@@ -141,11 +136,11 @@ class Geometry:
         corners = np.array([[0, 0, width, width], [0, height, 0, height]], np.float64)
         return np.asarray(_inverse(self.matrix[:, :2]) @ (corners - self.matrix[:, 2:]))
 
-    def polished(self, frames: list[LumaArray], weights: FloatArray, pattern: Pattern) -> Geometry:
-        """The geometry nearby at which frames, summed with weights (T,), fit the pattern best."""
-        total = np.zeros(resized(frames[0], self.side).shape, np.float32)
-        for luma, weight in zip(frames, weights, strict=True):
-            total += np.float32(weight) * flatten(resized(luma, self.side))
+    def polished(self, frames: list[LumaArray], pattern: Pattern) -> Geometry:
+        """The geometry nearby at which the sum of frames (H, W) uint8 fits the pattern best."""
+        flats = np.stack(list(self.flattened(frames)))
+        folded = np.stack([fold(self.put_upright(flat)) for flat in flats])
+        total = np.tensordot(weigh(folded, pattern).weights.astype(np.float32), flats, 1)
         best, fit = self, _fit(self.put_upright(total), pattern)
         for shrink in POLISHING:
             for change in _changes(STEP / self.side / shrink, 1.0 / shrink):

@@ -19,7 +19,6 @@ from vasari.watermark.tiles import (
     Float32Array,
     FloatArray,
     LumaArray,
-    flatten,
     fold,
     power,
     resized,
@@ -93,11 +92,11 @@ def intervals(times: list[float], marked: npt.NDArray[np.bool_]) -> tuple[Interv
     return tuple(found)
 
 
-def part(frames: list[LumaArray], geometry: Geometry, pattern: Pattern) -> Float32Array:
-    """1 where an upright picture shows the synchronisation pattern, else 0."""
+def part(uprights: list[Float32Array], pattern: Pattern) -> Float32Array:
+    """1 where upright pictures, flattened, show the synchronisation pattern, else 0."""
     import cv2
 
-    total = np.sum(list(geometry.upright(frames)), axis=0)
+    total = np.sum(uprights, axis=0)
     scores = _block_scores(total, filtered(pattern.sync))
     around = cv2.blur(scores * np.sign(scores.sum()), (5, 5))
     seen = np.kron(around > SEEN_AROUND, np.ones((BLOCK, BLOCK), np.bool_))
@@ -112,8 +111,8 @@ def region(
 
     height, width = resized(frames[0], geometry.side).shape
     total = np.zeros((height, width), np.float32)
-    for luma, weight in zip(frames, weights, strict=True):
-        total += np.float32(weight) * flatten(resized(luma, geometry.side))
+    for flat, weight in zip(geometry.flattened(frames), weights, strict=True):
+        total += np.float32(weight) * flat
     scores = _block_scores(geometry.put_upright(total), tile)
     around = cv2.blur(scores, (3, 3), borderType=cv2.BORDER_REPLICATE)
     seen = around > SEEN_IN_BLOCK

@@ -17,19 +17,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from vasari.errors import WatermarkError
 from vasari.watermark.evidence import Evidence, weigh
 from vasari.watermark.frames import TimedLuma, sampled_frames
-from vasari.watermark.geometry import UPRIGHT, Geometry, candidates, tried
+from vasari.watermark.geometry import CLEAR_SCORE, UPRIGHT, Geometry, candidates, tried
 from vasari.watermark.locating import Interval, Region, intervals, part, polarities, region
 from vasari.watermark.pattern import Pattern
 from vasari.watermark.payload import PUBLIC_KEY
-from vasari.watermark.tiles import SIDE, Float32Array, FloatArray, LumaArray, resized
+from vasari.watermark.tiles import SIDE, Float32Array, FloatArray, LumaArray, fold, resized
 
 # A clip counts as marked if chance alone gives such a fit in fewer than one of 10^9 unmarked clips.
 SIGNIFICANCE = 1e-9
 MAX_FRAMES = 128  # frames held in memory; of a longer sequence every second is dropped
 MIN_SIDE = 32  # pixels; nothing is left of the chips in a smaller frame
+# Frames, spread over the clip, in which geometries that chance may have found are looked at: a
+# search without result has to be short.
+FEW_FRAMES = 32
 PARTS = 2  # ways to read a geometry: from the whole frame, and from the part that shows the pattern
 # Pixels of the short side to which frames are reduced: enough for a picture in a picture.
 SEARCH_SIDE = 2 * SIDE
@@ -94,7 +99,8 @@ def _read(frames: Iterable[TimedLuma], key: bytes, transformed: bool) -> Reading
         return None
     pattern = Pattern.from_key(key)
     # Half of the significance is for the upright picture, half for all geometries of the search.
-    reading = _weighed(kept, UPRIGHT, pattern, 2.0)
+    folded = UPRIGHT.folded([frame.luma for frame in kept])
+    reading = _weighed(kept, UPRIGHT, folded, pattern, 2.0)
     if reading is None and transformed:
         return _searched(kept, pattern)
     return reading
@@ -103,37 +109,42 @@ def _read(frames: Iterable[TimedLuma], key: bytes, transformed: bool) -> Reading
 def _searched(frames: list[TimedLuma], pattern: Pattern) -> Reading | None:
     """Read the watermark of a picture that was transformed."""
     lumas = [frame.luma for frame in frames]
+    step = -(-len(frames) // FEW_FRAMES)
     for candidate in candidates(lumas, pattern):
-        weights = weigh(candidate.folded(lumas), pattern).weights
-        geometry = candidate.polished(lumas, weights, pattern)
-        reading = _weighed(frames, geometry, pattern, 2.0 * PARTS * tried())
-        if reading is None:
-            reading = _focused(frames, geometry, pattern)
+        geometry = candidate.polished(lumas[::step], pattern)
+        looked_at = frames if candidate.score >= CLEAR_SCORE else frames[::step]
+        reading = _placed(looked_at, geometry, pattern)
         if reading is not None:
             return reading
     return None
 
 
-def _focused(frames: list[TimedLuma], geometry: Geometry, pattern: Pattern) -> Reading | None:
-    """Read the watermark of a picture that fills only a part of the frame.
-
-    The synchronisation pattern chose the part, so that only the payload counts.
-    """
-    lumas = [frame.luma for frame in frames]
-    folded = geometry.folded(lumas, part(lumas, geometry, pattern))
-    evidence = weigh(folded, pattern, sync_counts=False)
-    p_value = min(1.0, 2.0 * PARTS * tried() * evidence.p_value)
-    return _reading(
-        frames, geometry, pattern.tile(evidence.signs), folded, replace(evidence, p_value=p_value)
-    )
+def _placed(frames: list[TimedLuma], geometry: Geometry, pattern: Pattern) -> Reading | None:
+    """Read the watermark of a picture that fills the frame, or else a part of it."""
+    flats = geometry.flattened([frame.luma for frame in frames])
+    uprights = [geometry.put_upright(flat) for flat in flats]
+    trials = 2.0 * PARTS * tried()
+    whole = np.stack([fold(upright) for upright in uprights])
+    reading = _weighed(frames, geometry, whole, pattern, trials)
+    if reading is not None:
+        return reading
+    inside = part(uprights, pattern)
+    folded = np.stack([fold(upright * inside) for upright in uprights])
+    # The synchronisation pattern chose the part, so that only the payload counts.
+    return _weighed(frames, geometry, folded, pattern, trials, sync_counts=False)
 
 
 def _weighed(
-    frames: list[TimedLuma], geometry: Geometry, pattern: Pattern, trials: float
+    frames: list[TimedLuma],
+    geometry: Geometry,
+    folded: Float32Array,
+    pattern: Pattern,
+    trials: float,
+    *,
+    sync_counts: bool = True,
 ) -> Reading | None:
-    """Read the watermark of frames with one of a number of geometries that are tried."""
-    folded = geometry.folded([frame.luma for frame in frames])
-    evidence = weigh(folded, pattern)
+    """Read the watermark of folded frames (T, 96, 96), one of a number of trials."""
+    evidence = weigh(folded, pattern, sync_counts=sync_counts)
     evidence = replace(evidence, p_value=min(1.0, trials * evidence.p_value))
     return _reading(frames, geometry, pattern.tile(evidence.signs), folded, evidence)
 
