@@ -176,13 +176,18 @@ def frames(
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Let OpenCV use no threads of its own: renderer and encoder keep the cores busy already."""
+    """Let OpenCV and NumPy use no threads of their own: the stages keep the cores busy already.
+
+    NumPy's (OpenBLAS) are worse than idle: they spin while they wait for a core.
+    """
     import cv2
+    from threadpoolctl import threadpool_limits
 
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         cv2.setNumThreads(before)
 

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
 from vasari.errors import VasariError
+from vasari.lazy import Entry, LazyGroup
 
-# Command -> "module:attribute". Each loads PyTorch, so it is imported when it is called.
 TRAININGS = {
-    "detector": "vasari.models.train_detector_command:detector",
-    "motion": "vasari.models.train_motion:motion",
-    "touch-up": "vasari.models.train_touchup:touch_up",
+    "detector": Entry(
+        "vasari.models.train_detector_command:detector", "Train a detector on a corpus."
+    ),
+    "motion": Entry(
+        "vasari.models.train_motion:motion", "Train the motion of head and face on tracks."
+    ),
+    "touch-up": Entry(
+        "vasari.models.train_touchup:touch_up", "Train the touch-up of the eyes on clips."
+    ),
 }
 
 
-class TrainingGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the order of the table."""
-        return list(TRAININGS)
+class TrainingGroup(LazyGroup):
+    """A group whose commands load PyTorch, which comes as an extra."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command, or None if the table has no such name."""
-        if cmd_name not in TRAININGS:
-            return None
-        module, _, attribute = TRAININGS[cmd_name].partition(":")
+        """Import one command, or say what to install."""
         try:
-            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return super().get_command(ctx, cmd_name)
         except ModuleNotFoundError as error:
             raise VasariError(
                 f"training needs {error.name}: pip install 'vasari[train]'"
             ) from error
-        return command
 
 
-@click.group(cls=TrainingGroup, no_args_is_help=True)
+@click.group(cls=TrainingGroup, entries=TRAININGS, no_args_is_help=True)
 def train() -> None:
     """Train the networks that come with Vasari, or your own."""

@@ -11,8 +11,9 @@ import click
 import pytest
 
 from vasari import cli
-from vasari.cli import COMMANDS, Entry, run
+from vasari.cli import COMMANDS, run
 from vasari.errors import InputError, OutputError
+from vasari.lazy import Entry
 from vasari.native import explain_missing_library
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +30,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None],
                 raise error
 
         monkeypatch.setattr(cli, "ACT", act, raising=False)
-        monkeypatch.setattr(cli, "COMMANDS", {"act": Entry("vasari.cli:ACT", "Act.")})
+        monkeypatch.setitem(COMMANDS, "act", Entry("vasari.cli:ACT", "Act."))
 
     return install
 
@@ -162,7 +163,7 @@ def act():
         print("cleaned up")
 
 cli.ACT = act
-cli.COMMANDS = {"act": cli.Entry("vasari.cli:ACT", "Act.")}
+cli.COMMANDS["act"] = cli.Entry("vasari.cli:ACT", "Act.")
 sys.argv = ["vasari", "act"]
 cli.main()
 """

@@ -232,9 +232,9 @@ elif stop == "full-while-encoding":
     progress = lambda done, total: limit(5000)
 elif stop == "full-while-signing":
     sign = manifest.sign
-    def limited(source, *rest):
+    def limited(source, *rest, **options):
         limit(source.stat().st_size)
-        return sign(source, *rest)
+        return sign(source, *rest, **options)
     manifest.sign = limited
 try:
     pipeline.generate(portrait, speech, output, progress=progress)

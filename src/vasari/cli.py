@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import click
 
 from vasari.errors import VasariError
+from vasari.lazy import Entry, LazyGroup
 from vasari.native import explain_missing_library, filtered_stderr
 
 # 128 + the signal's number, what a shell reports for a program that it stopped.
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
-
-
-class Entry(NamedTuple):
-    """One command of the table."""
-
-    home: str  # "module:attribute"
-    summary: str  # one line for --help, so that help imports no command
 
 
 COMMANDS = {
@@ -65,28 +57,9 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command, or None if the table has no such name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].home.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from the table, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, entries=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="vasari")
 def vasari() -> None:
     """Talking portraits that carry their own provenance.
