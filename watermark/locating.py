@@ -27,9 +27,7 @@ from vasari.watermark.tiles import (
 
 SEEN = 3.0  # z-score of the known pattern, averaged over five frames, in a frame that carries it
 BLOCK = 12 * CHIP  # pixels; blocks in which the pattern is looked for
-SEEN_AROUND = (
-    0.8  # z-score of the pattern, averaged over five by five blocks, in a part that has it
-)
+SEEN_AROUND = 0.8  # z-score of the pattern, averaged over five by five blocks that show it
 ELSEWHERE = (20, 36, 52, 68)  # pixels by which the tile is moved to where chance alone fits it
 SEEN_IN_BLOCK = 1.2  # z-score, averaged over a block and its neighbours
 
