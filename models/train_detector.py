@@ -34,7 +34,7 @@ BATCH = 10  # pairs
 PEAK_RATE, DECAY = 1.5e-3, 0.02
 SMOOTHING = 0.02  # of the labels: no crop is worth more than 98 % of certainty
 # What the fake of a pair is; the rest are pseudo-fakes.
-GENERATOR_SHARE = 0.5
+GENERATOR_SHARE = 0.4
 VIDEO_SHARE = 0.6  # of the real crops that come from video, few as the people in it are
 VALIDATE_EVERY = 500  # steps
 VALIDATION_DRAWS = 2  # changed copies of each validation crop

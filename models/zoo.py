@@ -18,8 +18,12 @@ class Weights:
 
 
 ZOO = {
-    "detector.onnx": Weights("", "detector.md"),
-    "detector.json": Weights("", "detector.md"),
+    "detector.onnx": Weights(
+        "47129564037da022a7613c3bc4f9b4d50ea6952091b0519276d3c2634a301b09", "detector.md"
+    ),
+    "detector.json": Weights(
+        "a901fe5e44a91cdd2ee90dc2b707f453a509237d24957b2cf4ffb333f5393469", "detector.md"
+    ),
 }
 
 
