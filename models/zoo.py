@@ -22,7 +22,7 @@ ZOO = {
         "47129564037da022a7613c3bc4f9b4d50ea6952091b0519276d3c2634a301b09", "detector.md"
     ),
     "detector.json": Weights(
-        "a901fe5e44a91cdd2ee90dc2b707f453a509237d24957b2cf4ffb333f5393469", "detector.md"
+        "5d0fe8a7d97cfb91a6111617ed155f1f13a5956ec0b8c9e64b3a694146303831", "detector.md"
     ),
 }
 
