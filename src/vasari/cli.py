@@ -47,7 +47,8 @@ COMMANDS = {
         "Answer where clips come from: a page and an API.",
     ),
     "eval": Entry(
-        "vasari.eval.evaluate_command:evaluate", "Measure lips, rendering and watermark."
+        "vasari.eval.evaluate_command:evaluate",
+        "Measure lips, motion, pictures, marks and detectors.",
     ),
     "corpus": Entry("vasari.detect.corpus_command:corpus", "Make benchmarks for detectors."),
     "train": Entry("vasari.models.train_command:train", "Train the networks."),
