@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 INSTALL_HINT = 'vasari live needs its extra: pip install "vasari[live]"'
 TOKEN_BYTES = 18
 SHUTDOWN_SECONDS = 3  # that connections have to close
-SWITCH_SECONDS = 0.0005  # ten times as often as usual
 
 
 @click.command()
@@ -99,7 +97,6 @@ def live(
         import websockets  # noqa: F401
     except ImportError:
         raise VasariError(INSTALL_HINT) from None
-    _one_thread_each()
     from vasari.generate.live_guard import is_loopback
     from vasari.generate.live_service import MAX_MESSAGE, create_service
 
@@ -126,16 +123,6 @@ def live(
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         server_header=False,
     )
-
-
-def _one_thread_each() -> None:
-    """Let the avatars share the cores, and not each of their small sums spread over all of them."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is first imported
-    import cv2
-
-    cv2.setNumThreads(1)
-    # A thread that comes back from native code waits so long for the interpreter.
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _settings(
