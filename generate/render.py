@@ -12,22 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vasari.generate.blendshapes import face_shapes, lip_closure
-from vasari.generate.eyes import Eye, closing, find_eyes, paint_eye
-from vasari.generate.glasses import give
+from vasari.generate.eyes import closing, paint_eye
+from vasari.generate.figure import Figure
 from vasari.generate.motion import ARKIT_INDEX, Motion
-from vasari.generate.mouth import (
-    INNER_LIPS,
-    Mouth,
-    jaw_anchors,
-    make_mouth,
-    paint_mouth,
-    without_teeth,
-)
+from vasari.generate.mouth import INNER_LIPS, jaw_anchors, paint_mouth
 from vasari.generate.portrait import Portrait
-from vasari.generate.pose import Camera
 from vasari.generate.shading import Shading
-from vasari.generate.sheet import Sheet, lay_sheet
 from vasari.generate.topology import (
     ALL_POINTS,
     FACE_OVAL,
@@ -39,11 +29,7 @@ from vasari.generate.touchup import Retoucher
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
-# The picture is kept at twice the frame's density, so that moving it by parts of a pixel does not
-# blur it.
-DETAIL = 2
 BAND = 128  # rows drawn at once: few enough for the cache and to follow the outline
-CROWN = 0.06  # of the frame: how far the person goes on above it, fading
 
 NARROW_SHADE = 0.6  # of the light into the mouth, kept out by lips drawn together ...
 NARROWEST = 0.35  # ... by this share of their width at rest
@@ -75,17 +61,12 @@ class Renderer:
     def __init__(self, portrait: Portrait, retoucher: Retoucher | None = None) -> None:
         self._portrait = portrait
         self._retoucher = retoucher
-        self._camera = Camera.before(portrait.mesh, portrait.placement)
-        self._sheet: Sheet = lay_sheet(portrait)
+        figure = Figure.of(portrait)
+        self._camera, self._sheet = figure.camera, figure.sheet
         self._shading = Shading(portrait, self._sheet)
-        own = portrait.placement.unplace(portrait.mesh)
-        self._rest = own + lip_closure(own)
-        self._shapes = face_shapes(self._rest)
-        self._give = give(portrait, self._rest)
-        self._eyes: list[Eye] = find_eyes(portrait)
-        self._mouth: Mouth = make_mouth(portrait, self._rest)
-        self._texture = _texture(portrait)
-        self._sources = _places_in_texture(self._sheet.points[:, :2], portrait.size)
+        self._rest, self._shapes, self._give = figure.rest, figure.shapes, figure.give
+        self._eyes, self._mouth = figure.eyes, figure.mouth
+        self._texture, self._sources = figure.texture, figure.sources
         size = portrait.size
         self._map_x, self._map_y, self._depth = np.empty((3, BAND, size), np.float32)
         self._layer = np.empty((BAND, size, 4), np.uint8)
@@ -210,37 +191,6 @@ class Renderer:
                 )
             rows = slice(top, top + BAND)
             composite(self._layer, spans, background[rows], self._frame[rows])
-
-
-def _texture(portrait: Portrait) -> ImageArray:
-    """The person with alpha, uint8 RGBA, at DETAIL times the frame's density.
-
-    Above the frame it goes on a little and fades: a crown that the frame cuts must not end in an
-    edge, nor in streaks, when the head comes down.
-    """
-    import cv2
-
-    alpha = np.rint(portrait.layers.alpha * 255).astype(np.uint8)
-    layer = np.dstack([without_teeth(portrait), alpha])
-    size = portrait.size * DETAIL
-    large = cv2.resize(layer, (size, size), interpolation=cv2.INTER_CUBIC)
-    crown = _crown_rows(portrait.size)
-    large = cv2.copyMakeBorder(large, crown, 0, 0, 0, cv2.BORDER_REFLECT)
-    fade = np.linspace(0, 1, crown, dtype=np.float32)[:, None]
-    large[:crown, :, 3] = np.rint(large[:crown, :, 3] * fade)
-    return np.asarray(large, np.uint8)
-
-
-def _crown_rows(size: int) -> int:
-    """How many rows of the texture lie above the frame."""
-    return round(CROWN * size * DETAIL)
-
-
-def _places_in_texture(points: Float32Array, size: int) -> Float32Array:
-    """Where in the texture points of the picture lie, (N, 2); pixel centres are whole numbers."""
-    places = (points + 0.5) * DETAIL - 0.5
-    places[:, 1] += _crown_rows(size)
-    return np.ascontiguousarray(places, np.float32)
 
 
 def _stack(arrays: list[Float32Array]) -> tuple[Float32Array, list[slice]]:

@@ -30,10 +30,10 @@ class Shading:
     """The light on one portrait."""
 
     def __init__(self, portrait: Portrait, sheet: Sheet) -> None:
-        self._normals = _normals(sheet.points, sheet.faces)
-        self._light = _find_light(portrait)
-        self._share = sheet.head_share * _within_person(portrait, sheet.points)
-        self._faces = sheet.faces[(self._share[sheet.faces] > 0).any(axis=1)]
+        self.normals = _normals(sheet.points, sheet.faces)  # (N, 3) of the sheet's points
+        self.light = _find_light(portrait)  # (3,)
+        self.share = sheet.head_share * _within_person(portrait, sheet.points)  # (N,) 0..1
+        self.faces = sheet.faces[(self.share[sheet.faces] > 0).any(axis=1)]  # what light changes
         self._cell = portrait.size // CELLS
         self._map = np.empty((3, CELLS, CELLS), np.float32)
 
@@ -54,15 +54,15 @@ class Shading:
             return
         targets = np.ascontiguousarray((points - (self._cell - 1) / 2) / self._cell, np.float32)
         sources = np.column_stack([gains, np.zeros_like(gains)])
-        rasterise(self._faces, targets, sources, *self._map)
+        rasterise(self.faces, targets, sources, *self._map)
         shade(frame, self._map[0], self._cell)
 
     def _gains(self, turned: Float32Array) -> Float32Array:
         """By what part each point becomes lighter, (N,)."""
-        before = 1 + self._normals @ self._light
-        after = 1 + self._normals @ (turned.T @ self._light)
+        before = 1 + self.normals @ self.light
+        after = 1 + self.normals @ (turned.T @ self.light)
         gains = np.clip(after / np.maximum(before, 0.2), *GAIN_RANGE) - 1
-        return np.asarray(self._share * gains, np.float32)
+        return np.asarray(self.share * gains, np.float32)
 
 
 def _find_light(portrait: Portrait) -> Float32Array:
