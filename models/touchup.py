@@ -82,7 +82,16 @@ def load_touch_up() -> TouchUpNetwork:
     Raises:
         VasariError: the weights are damaged.
     """
+    return TouchUpNetwork(shipped_model())
+
+
+def shipped_model() -> bytes:
+    """The ONNX file that comes with Vasari.
+
+    Raises:
+        VasariError: the weights are damaged.
+    """
     data = (resources.files("vasari.models") / "weights" / WEIGHTS).read_bytes()
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise VasariError(f"the weights {WEIGHTS} are damaged; install Vasari again")
-    return TouchUpNetwork(data)
+    return data

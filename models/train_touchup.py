@@ -16,7 +16,6 @@ import click
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 from torch.nn import functional
 
 from vasari.errors import VasariError, VideoError
@@ -30,7 +29,7 @@ from vasari.generate.touchup import (
     patch_warps,
     place_regions,
 )
-from vasari.models.touchup import limits
+from vasari.models.touchup_network import Network
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
@@ -43,9 +42,6 @@ LIMIT, EVERY = 120, 2  # frames that follow each, of which every so many is used
 CROWD, CROWD_STEP = 50, 50  # of a person with so many clips one in so many is used
 RING = 14  # pixels of a patch's border by which the truth is laid on what is shown
 MAX_SLIP = 5.0  # pixels: a truth that slips farther was tracked badly and is left out
-
-# Network.
-WIDTHS = (16, 32, 48)  # channels at a half, a quarter and an eighth of a patch's size
 
 # Training.
 BATCH = 32
@@ -166,51 +162,6 @@ def usable(folder: Path, held_out: Sequence[str]) -> list[Path]:
     ]
 
 
-class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is unknown
-    """A small U-Net (Ronneberger et al. 2015) from looks to what to change."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        wide, wider, widest = WIDTHS
-        self.down1 = nn.ModuleList([_convolution(7, wide, 2), _convolution(wide, wide)])
-        self.down2 = nn.ModuleList([_convolution(wide, wider, 2), _convolution(wider, wider)])
-        self.down3 = nn.ModuleList([_convolution(wider, widest, 2), _convolution(widest, widest)])
-        self.up3 = nn.ModuleList([_convolution(widest, widest), _convolution(widest, wider)])
-        self.up2 = nn.ModuleList([_convolution(wider, wider), _convolution(wider, wide)])
-        self.up1 = _convolution(wide, wide)
-        self.last = _convolution(wide, 4 * 5)
-        nn.init.zeros_(self.last.weight)
-        self.limits = torch.from_numpy(limits(HEIGHT, WIDTH))
-
-    def forward(self, looks: torch.Tensor) -> torch.Tensor:
-        """From (n, 7, h, w) looks to answers, (n, 20, h / 2, w / 2)."""
-        tone = looks[:, 3:6].mean((2, 3), keepdim=True)
-        seen = torch.cat([looks[:, :3] - tone, looks[:, 3:6] - tone, looks[:, 6:]], dim=1)
-        first = _chain(self.down1, seen)
-        second = _chain(self.down2, first)
-        deep = _chain(self.up3, _chain(self.down3, second))
-        middle = _chain(self.up2, _double(deep) + second)
-        return self.last(functional.relu(self.up1(_double(middle) + first)))
-
-    def fields(self, looks: torch.Tensor) -> torch.Tensor:
-        """From (n, 7, h, w) looks to (n, 5, h, w) shifts and added colours."""
-        return torch.tanh(functional.pixel_shuffle(self(looks), 2)) * self.limits
-
-
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1)
-
-
-def _chain(layers: nn.ModuleList, values: torch.Tensor) -> torch.Tensor:
-    for layer in layers:
-        values = functional.relu(layer(values))
-    return values
-
-
-def _double(values: torch.Tensor) -> torch.Tensor:
-    return functional.interpolate(values, scale_factor=2, mode="nearest")
-
-
 def apply_fields(shown: torch.Tensor, fields: torch.Tensor) -> torch.Tensor:
     """Change patches, (n, 3, h, w), as `vasari.generate.touchup.change` changes a frame."""
     height, width = shown.shape[2:]
@@ -325,7 +276,7 @@ def train(stack: ImageArray, steps: int, seed: int) -> Iterator[Network]:
     """Train the network on stacked examples, (n, 10, h, w); gives it every REPORTED steps."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
-    network = Network().to(memory_format=torch.channels_last)
+    network = Network(HEIGHT, WIDTH).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
     weights = _weights(stack)
@@ -337,7 +288,7 @@ def train(stack: ImageArray, steps: int, seed: int) -> Iterator[Network]:
         loss = loss_of(batch[:, :3], network.fields(batch[:, :7]), batch[:, 7:])
         optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
         total += loss.item()

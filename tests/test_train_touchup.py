@@ -13,7 +13,8 @@ pytest.importorskip("onnx")
 
 from vasari.generate.touchup import RIGHT_EYE, change  # noqa: E402
 from vasari.models import train_touchup as training  # noqa: E402
-from vasari.models.touchup import TouchUpNetwork, limits  # noqa: E402
+from vasari.models.touchup import TouchUpNetwork, limits, load_touch_up  # noqa: E402
+from vasari.models.touchup_network import Network  # noqa: E402
 
 SHAPE = (RIGHT_EYE.height, RIGHT_EYE.width)
 
@@ -40,7 +41,7 @@ def test_training_lowers_the_loss(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_is_written_is_what_was_trained(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = training.Network()
+    network = Network(*SHAPE)
     torch.nn.init.normal_(network.last.weight, std=0.1)
     training.write(network, tmp_path / "network.onnx")
     looks = np.random.default_rng(0).random((2, 7, *SHAPE), np.float32)
@@ -48,6 +49,15 @@ def test_what_is_written_is_what_was_trained(tmp_path: Path) -> None:
         expected = network.fields(torch.from_numpy(looks)).numpy()
     found = TouchUpNetwork((tmp_path / "network.onnx").read_bytes())(looks)
     assert np.abs(expected).max() > 0.1
+    assert np.allclose(found, expected, atol=1e-4)
+
+
+def test_the_shipped_weights_answer_alike_in_opencv_and_in_pytorch() -> None:
+    looks = np.random.default_rng(0).random((2, 7, *SHAPE), np.float32)
+    with torch.no_grad():
+        found = Network.shipped(*SHAPE).fields(torch.from_numpy(looks)).numpy()
+    expected = load_touch_up()(looks)
+    assert np.abs(expected).max() > 0.01
     assert np.allclose(found, expected, atol=1e-4)
 
 
