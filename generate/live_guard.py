@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import SimpleCookie
+from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -49,6 +49,22 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def host_name(authority: str) -> str:
+    """The name that a Host header asks for (RFC 9110, section 7.2), or "" if it is malformed."""
+    try:
+        return urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_origin(origin: str, authority: str) -> bool:
+    """Whether a page of this origin (RFC 6454) was served under the name in a Host header."""
+    try:
+        return urlsplit(origin).netloc == authority
+    except ValueError:
+        return False
+
+
 class Guard:
     """Refuses what is not allowed before the application sees it."""
 
@@ -85,10 +101,10 @@ class Guard:
     def _refusal(self, headers: dict[str, str], query: dict[str, list[str]]) -> str:
         """Why a caller is refused, or ""."""
         host = headers.get("host", "")
-        if self._hosts and urlsplit(f"//{host}").hostname not in self._hosts:
+        if self._hosts and host_name(host) not in self._hosts:
             return "this service answers to localhost only"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and not is_origin(origin, host):
             return "other pages may not use this service"
         if self._token and not any(
             hmac.compare_digest(given.encode(), self._token.encode())
@@ -100,9 +116,17 @@ class Guard:
 
 def _tokens(headers: dict[str, str], query: dict[str, list[str]]) -> list[str]:
     """The tokens that a caller shows: in a cookie, a header or the address."""
-    cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     bearer = headers.get("authorization", "").removeprefix("Bearer ")
-    return [*query.get("token", []), bearer, *([cookie.value] if cookie else [])]
+    return [*query.get("token", []), bearer, *_cookies(headers.get("cookie", ""))]
+
+
+def _cookies(header: str) -> list[str]:
+    """Our cookie in a Cookie header, if it holds it and is well formed."""
+    try:
+        cookie = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return []
+    return [cookie.value] if cookie else []
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, reason: str) -> None:

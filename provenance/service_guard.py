@@ -11,9 +11,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from vasari.generate.live_guard import Application, Message, Receive, Scope, Send, is_loopback
+from vasari.generate.live_guard import (
+    Application,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    host_name,
+    is_loopback,
+    is_origin,
+)
 
 # Everything comes from the service itself; a report has its styles and pictures inside.
 PAGE_POLICY = (
@@ -32,6 +40,7 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 UPLOAD_COST = 10  # look-ups that one upload counts for
 MAX_CLIENTS = 10_000  # whose budgets are remembered
 MAX_QUERY = 8192  # bytes of an address; what is longer is sent in a body
+MAX_DIGITS = 19  # of a length: Python refuses to read numbers of thousands of them
 REQUEST_SECONDS = 180.0  # of a request, the slow upload of a large file included
 
 
@@ -116,24 +125,28 @@ class Guard:
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
         host = headers.get("host", "")
-        if self._names and urlsplit(f"//{host}").hostname not in self._names:
+        if self._names and host_name(host) not in self._names:
             raise Refusal(403, "this service answers to localhost only")
         origin = headers.get("origin")
-        if scope["method"] != "GET" and origin is not None and urlsplit(origin).netloc != host:
+        if scope["method"] != "GET" and origin is not None and not is_origin(origin, host):
             raise Refusal(403, "other pages may not send to this service")
         if len(scope["query_string"]) > MAX_QUERY:
             raise Refusal(414, "the address is too long; send it in a body by POST")
         if scope["method"] not in ("GET", "HEAD", "POST"):
             raise Refusal(405, "GET and POST are known")
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._limits.upload_bytes:
-            raise self._too_large()
+        self._check_length(headers.get("content-length", "0"))
         if scope["method"] == "POST" and scope["path"] == "/manifests":
             self._check_token(headers.get("authorization", ""))
         caller = (scope.get("client") or ("", 0))[0]
         wait = self._budget.wait(caller, UPLOAD_COST if scope["method"] == "POST" else 1)
         if wait:
             raise Refusal(429, "that is too often; wait a little", wait)
+
+    def _check_length(self, length: str) -> None:
+        if not (length.isascii() and length.isdecimal()):
+            raise Refusal(400, "the length of the body is no number")
+        if len(length) > MAX_DIGITS or int(length) > self._limits.upload_bytes:
+            raise self._too_large()
 
     def _check_token(self, authorization: str) -> None:
         given = authorization.removeprefix("Bearer ").encode()

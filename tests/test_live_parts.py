@@ -8,7 +8,9 @@ import os
 import runpy
 import shutil
 import signal
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -398,6 +400,33 @@ def test_no_service_without_a_token_beyond_this_machine() -> None:
 
     with pytest.raises(AssertionError, match="token"):
         Guard(nothing, host="0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "[::1"}, {"host": "localhost]"}, {}, {"host": "localhost", "origin": "http://[x"},
+        {"host": "localhost", "origin": "null"}, {"host": "evil.example"},
+        {"host": "localhost", "cookie": "a/b=1"},
+    ],
+)  # fmt: skip
+def test_malformed_headers_are_refused(headers: dict[str, str]) -> None:
+    """None of them is an error of ours, nor do they reach the application."""
+
+    async def nothing(*given: object) -> None:
+        raise AssertionError("it was let in")
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answers.append(message)
+
+    answers: list[MutableMapping[str, Any]] = []
+    guard = Guard(nothing, host="127.0.0.1", token="guess")
+    told = [(key.encode(), value.encode()) for key, value in headers.items()]
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": told
+    }  # fmt: skip
+    asyncio.run(guard(scope, nothing, send))
+    assert answers[0]["status"] == 403
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")

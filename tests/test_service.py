@@ -294,6 +294,26 @@ def test_requests_from_elsewhere(client):
     assert client.get("/matches/byBinding?value=" + "A" * 9000).status_code == 414
 
 
+@pytest.mark.parametrize("host", ["[::1", "[", "localhost]", "", "localhost@evil"])
+def test_malformed_hosts_are_refused(client, host):
+    assert client.get("/", headers={"host": host}).status_code == 403
+
+
+def test_malformed_origins_are_refused(client):
+    for origin in ("http://[x", "http://]", "["):
+        answer = client.post("/verdict", content=b"x", headers={"origin": origin})
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [(b"\xb2", 400), (b"-1", 400), (b"", 400), (b"1_0", 400), (b"9" * 30, 413), (b"9" * 9000, 413)],
+)
+def test_odd_lengths_are_refused(client, length, status):
+    answer = client.post("/verdict", content=b"x", headers={b"content-length": length})
+    assert answer.status_code == status
+
+
 def test_slow_requests_end(store, in_frames, monkeypatch):
     import time
 
