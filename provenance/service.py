@@ -128,7 +128,8 @@ class Uploads:
 
         Raises:
             BusyError: too many wait.
-            VasariError: the function raised it, or its process failed.
+            VasariError: the function raised it, or its process failed; it does not say where the
+                upload lies.
         """
         if self._waiting >= MAX_WAITING:
             raise BusyError("too many files are being read; try again in a minute")
@@ -136,6 +137,8 @@ class Uploads:
         try:
             async with self._room:
                 return await asyncio.to_thread(isolated, path, function, *arguments)
+        except VasariError as error:
+            raise type(error)(str(error).replace(f"{path.parent}/", "")) from error
         finally:
             self._waiting -= 1
 
@@ -241,10 +244,7 @@ async def verdict(request: Request) -> Response:
     settings = state.settings
     async with state.uploads.received(request) as path:
         arguments = (path, settings.store_url, settings.trust_anchors, page)
-        try:
-            found, report = await state.uploads.read(path, resolution.judge, *arguments)
-        except InputError as error:
-            raise InputError(str(error).replace(f"{path.parent}/", "")) from error
+        found, report = await state.uploads.read(path, resolution.judge, *arguments)
     if page:
         return HTMLResponse(report, headers={"content-security-policy": REPORT_POLICY})
     return JSONResponse(dataclasses.replace(found, path=path.name).to_dict())

@@ -337,11 +337,16 @@ def test_crashes_of_the_reader_are_its_answer(store, monkeypatch):
     assert answer.status_code == 400
     assert "no video, picture or sound" in answer.json()["error"]
 
+
+@pytest.mark.parametrize("path", ["/verdict", "/matches/byContent", "/manifests"])
+@pytest.mark.parametrize("kind", [InputError, ProvenanceError])
+def test_errors_do_not_say_where_the_upload_lies(store, monkeypatch, folder, path, kind):
     def crashing(path, function, *given):
-        raise InputError(f"{path} is corrupt: reading it crashed the reader")
+        raise kind(f"{path} is corrupt: reading it crashed the reader")
 
     monkeypatch.setattr(service, "isolated", crashing)
-    told = client_of(store).post("/verdict", content=b"words").json()
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    told = client_of(store).post(path, content=b"words", headers=headers).json()
     assert told == {"error": "upload is corrupt: reading it crashed the reader"}
 
 
