@@ -139,6 +139,10 @@ LOOK_DOWN_CLOSES = 0.4  # of the way of a blink: the lid follows the eye
 LIP_MEETING = 0.65  # share of a parted mouth that the lower lip closes
 MOUTH_RATIO_RANGE = (0.55, 1.3)  # how far lips' ways are fitted to a mouth's own width
 
+RELAXED = 0.35  # weight of a smile that is taken back at most ...
+RELAXED_PER_WIDTH = 2.0  # ... and for each of its weight by which a mouth is wider than most
+TEETH_BARED = (0.3, 0.8)  # cm between the lips of a smile: below no weight, above all of it
+
 _EYES = (
     ("Right", RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_LID_CREASE),
     ("Left", LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_LID_CREASE),
@@ -176,6 +180,26 @@ def lip_closure(parted: Float32Array) -> Float32Array:
     points = UPPER_LIP_INNER + LOWER_LIP_INNER[1:-1]
     pulls = np.concatenate([(1 - LIP_MEETING) * gap, -LIP_MEETING * gap[1:-1]])
     return _spread_smoothly(points, pulls)
+
+
+def relaxation(face: Float32Array) -> Float32Array:
+    """What takes back part of a broad smile: (478, 3) added to a face, nothing to most.
+
+    Lips that close over a smile that bares the teeth are drawn out wide and thin, as no speaker's
+    are, and can be rounded only so far.
+
+    Args:
+        face: (478, 3) its points in the face's own frame, cm, as the picture shows them.
+    """
+    shapes = _template_shapes()
+    smile = shapes[ARKIT_INDEX["mouthSmileLeft"]] + shapes[ARKIT_INDEX["mouthSmileRight"]]
+    width = _mouth_width(template())
+    wider = (_mouth_width(face) - width) / (_mouth_width(template() + smile) - width)
+    middle = len(UPPER_LIP_INNER) // 2
+    gap = face[LOWER_LIP_INNER[middle], 1] - face[UPPER_LIP_INNER[middle], 1]
+    bared = np.clip((gap - TEETH_BARED[0]) / (TEETH_BARED[1] - TEETH_BARED[0]), 0, 1)
+    weight = min(RELAXED, RELAXED_PER_WIDTH * max(wider, 0.0)) * bared
+    return np.asarray(-weight * smile, np.float32)
 
 
 def _mouth_width(face: Float32Array) -> float:

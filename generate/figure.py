@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vasari.generate.blendshapes import face_shapes, lip_closure
+from vasari.generate.blendshapes import face_shapes, lip_closure, relaxation
 from vasari.generate.eyes import Eye, find_eyes
 from vasari.generate.glasses import give
 from vasari.generate.mouth import Mouth, make_mouth, without_teeth
@@ -30,7 +30,7 @@ class Figure:
 
     camera: Camera
     sheet: Sheet
-    rest: Float32Array  # (478, 3) cm, the face in its own frame with closed lips
+    rest: Float32Array  # (478, 3) cm, the face in its own frame, lips closed, a broad smile less so
     shapes: Float32Array  # (52, 478, 3) cm, what each shape at 1 adds
     give: Float32Array  # (478, 1) 0..1, how far each point follows an expression
     eyes: list[Eye]
@@ -43,7 +43,7 @@ class Figure:
         """Make a portrait ready."""
         sheet = lay_sheet(portrait)
         own = portrait.placement.unplace(portrait.mesh)
-        rest = own + lip_closure(own)
+        rest = own + lip_closure(own) + relaxation(own)
         return cls(
             camera=Camera.before(portrait.mesh, portrait.placement),
             sheet=sheet,

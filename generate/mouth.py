@@ -39,6 +39,9 @@ TOOTH_FRINGE = 0.12  # cm around the opening where pixels mix lip and tooth
 EDGE_SOFTNESS = 0.04  # cm: the blur where lip and mouth meet
 SLIT_LIGHT, WIDE_ASPECT = 0.6, 0.14  # light through a slit; height to width that lets in all
 LIP_SHADE = 0.55  # how dark it is right under the lips
+# How much more of the green and the blue than of the red is lost in shade: what little light there
+# is has passed through lips and cheeks. Without it teeth in shade are grey.
+BLOOD = np.array([0.0, 0.3, 0.35], np.float32)
 LIP_SHADE_REACH = 0.07  # of the mouth's width: how far that shade reaches inward
 TONGUE_OUT = 1.2  # cm that the tongue rises at tongueOut = 1
 
@@ -179,9 +182,9 @@ def paint_mouth(
     pixels[:] = mouth.colours.dark
     _lay(pixels, mouth.lower, lower, window, mouth.size)
     _lay(pixels, mouth.upper, upper, window, mouth.size)
-    # Shadow is not black: what little light there is has passed through lips and cheeks.
     lit = np.float32(light * _entering_light(lips)) * _shade(mask, lips)[..., None]
-    shadow = SHADOW_GLOW * mouth.colours.tongue
+    lit = lit * (1 - BLOOD * (1 - lit))
+    shadow = SHADOW_GLOW * mouth.colours.tongue  # not black, for the same reason
     pixels = shadow + lit * (pixels - shadow)
     paint(frame, window, pixels.astype(np.uint8), mask)
 

@@ -31,8 +31,8 @@ ImageArray = npt.NDArray[np.uint8]
 
 BAND = 128  # rows drawn at once: few enough for the cache and to follow the outline
 
-NARROW_SHADE = 0.6  # of the light into the mouth, kept out by lips drawn together ...
-NARROWEST = 0.35  # ... by this share of their width at rest
+NARROW_SHADE = 0.75  # of the light into the mouth, kept out by lips drawn together ...
+NARROWEST = 0.3  # ... by this share of their width at rest
 
 _UPPER_LIP, _LOWER_LIP = np.array(UPPER_LIP_INNER), np.array(LOWER_LIP_INNER)
 _JAW_OPEN, _TONGUE_OUT = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["tongueOut"]

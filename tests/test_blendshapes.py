@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vasari.generate.blendshapes import face_shapes, jaw_drop, lip_closure
+from vasari.generate.blendshapes import RELAXED, face_shapes, jaw_drop, lip_closure, relaxation
 from vasari.generate.motion import ARKIT_INDEX, ARKIT_NAMES
 from vasari.generate.template import mirror, template
 from vasari.generate.topology import (
@@ -103,6 +103,19 @@ def test_mouth_close_shuts_an_open_jaw(shapes: np.ndarray) -> None:
 def test_closed_lips_leave_nose_and_eyes() -> None:
     closure = lip_closure(template())
     assert np.abs(closure[[1, 33, 263, 10]]).max() < 0.02
+
+
+def test_only_a_broad_smile_with_teeth_is_taken_back(shapes: np.ndarray) -> None:
+    face = template() + lip_closure(template())
+    smile = shapes[ARKIT_INDEX["mouthSmileLeft"]] + shapes[ARKIT_INDEX["mouthSmileRight"]]
+    jaw = shapes[ARKIT_INDEX["jawOpen"]]
+    broad, pressed, amazed = (
+        face + share * smile + opening * jaw for share, opening in ((1, 0.6), (1, 0), (0, 0.6))
+    )
+    taken = relaxation(broad)
+    np.testing.assert_allclose(taken, -RELAXED * smile, atol=0.02)
+    assert not relaxation(pressed).any()
+    assert not relaxation(amazed).any()
 
 
 def test_the_jaw_drops_about_its_joint() -> None:
