@@ -37,6 +37,7 @@ MIN_OPENING = 0.1  # cm: an eye that is shut in the portrait has no ball to show
 MAX_WIDENING = 1.7  # of FaceMesh's opening: how far the lids are sought beyond it
 SEGMENT_ROUNDS = 3  # of GrabCut
 LID_SHADE = 0.25  # how far a lid that comes down darkens the ball under it
+SHADE_FADE = 0.35  # of the opening: how far down that shade falls to a third
 LASH_FRINGE = 0.16  # cm around the opening that lashes take up
 HAIR_DARKNESS = 0.8  # of the skin's brightness: what is darker is lash, brow or shadow
 LID_SHOWS = (0.04, 0.25)  # of the opening closed: where the made lid begins to show, and is whole
@@ -51,7 +52,7 @@ EYES = (
     (RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1], RIGHT_IRIS),
     (LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1], LEFT_IRIS),
 )
-_UPPER, _LOWER = np.s_[1:8], np.s_[15:8:-1]  # partners: the lids' points above each other
+UPPER, LOWER = np.s_[1:8], np.s_[15:8:-1]  # partners: the lids' points above each other
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,8 @@ def paint_eye(
 
 def closing(rim: Float32Array, rest: Float32Array) -> Float32Array:
     """How far lids have come together, (7,), from the mesh's rim, (16, 2), now and at rest."""
-    now = np.linalg.norm(rim[_LOWER] - rim[_UPPER], axis=1)
-    return np.asarray(
-        1 - now / np.maximum(np.linalg.norm(rest[_LOWER] - rest[_UPPER], axis=1), 1e-3)
-    )
+    now = np.linalg.norm(rim[LOWER] - rim[UPPER], axis=1)
+    return np.asarray(1 - now / np.maximum(np.linalg.norm(rest[LOWER] - rest[UPPER], axis=1), 1e-3))
 
 
 def gaze_shift(eye: Eye, gaze: Float32Array) -> Float32Array:
@@ -277,9 +276,9 @@ def _apply(affine: Float32Array, points: Float32Array) -> Float32Array:
 def _close(opening: Float32Array, closing: Float32Array) -> Float32Array:
     """The rim, (16, 2), of an opening whose lids have come together."""
     lids = opening.copy()
-    way = np.minimum(closing, 1)[:, None] * (opening[_LOWER] - opening[_UPPER])
-    lids[_UPPER] += (1 - LID_MEETING) * way
-    lids[_LOWER] -= LID_MEETING * way
+    way = np.minimum(closing, 1)[:, None] * (opening[LOWER] - opening[UPPER])
+    lids[UPPER] += (1 - LID_MEETING) * way
+    lids[LOWER] -= LID_MEETING * way
     return lids
 
 
@@ -323,10 +322,12 @@ def _paint_ball(
 
 def _lid_shade(lids: Float32Array, opening: Float32Array, window: Window) -> Float32Array:
     """The light on each row, (h,) 0..1, below an upper lid that is lower than the portrait's."""
-    top, before = float(lids[_UPPER, 1].mean()), float(opening[_UPPER, 1].mean())
-    height = max(float(opening[_LOWER, 1].mean()) - before, 1.0)
+    top, before = float(lids[UPPER, 1].mean()), float(opening[UPPER, 1].mean())
+    height = max(float(opening[LOWER, 1].mean()) - before, 1.0)
     depth = min(max((top - before) / height, 0.0), 1.0)
     if not depth:
         return np.ones(window.height, np.float32)
     below = (np.arange(window.height, dtype=np.float32) + np.float32(window.top - top)) / height
-    return np.asarray(1 - LID_SHADE * depth * np.exp(-np.maximum(below, 0) / 0.35), np.float32)
+    return np.asarray(
+        1 - LID_SHADE * depth * np.exp(-np.maximum(below, 0) / SHADE_FADE), np.float32
+    )
