@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import itertools
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -146,10 +149,48 @@ def test_answers_have_limits(served, monkeypatch):
     assert fetch(f"https://{HOST}") == b"ok"
     for path, reason in (
         ("long", "more than 0 MB"),
-        ("slow", "timed out"),
+        ("slow", r"timed out|more than 2 s"),
         ("moved", "status 302"),
     ):
         with pytest.raises(InputError, match=reason):
             fetch(f"https://{HOST}/{path}")
     with pytest.raises(InputError, match="certificate"):
         fetch("https://other.example/")
+
+
+def drip(connection: socket.socket, pieces: Iterable[bytes]) -> None:
+    """Send a little, often enough that no single read waits long."""
+    with contextlib.suppress(OSError):
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b""], ids=["head", "body", "tls"]
+)
+def test_dripping_answers_end(identity, monkeypatch, start):
+    """A head, a body or a handshake that comes byte by byte holds nobody up."""
+    server = socket.create_server(("127.0.0.1", 0))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity)
+    trusting = ssl.create_default_context(cafile=identity)
+    monkeypatch.setattr(remote, "public_address", lambda host, port: server.getsockname())
+    monkeypatch.setattr(ssl, "create_default_context", lambda: trusting)
+    monkeypatch.setattr(remote, "MAX_SECONDS", 1.0)
+
+    def serve() -> None:
+        raw, _ = server.accept()
+        with raw:
+            if not start:  # a record of TLS that announces 16 kB
+                drip(raw, itertools.chain([b"\x16\x03\x03\x40\x00"], [b"\x02"] * 80))
+                return
+            with context.wrap_socket(raw, server_side=True) as secure:
+                drip(secure, itertools.chain([start], [b"x"] * 80))
+
+    threading.Thread(target=serve, daemon=True).start()
+    started = time.monotonic()
+    with pytest.raises(InputError, match=r"timed out|more than 1 s"):
+        fetch(f"https://{HOST}/x")
+    assert time.monotonic() - started < 4.0
+    server.close()
