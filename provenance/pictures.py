@@ -67,6 +67,8 @@ def duration(path: Path) -> float:
     """Seconds that a video or sound lasts; 0 for pictures and for what cannot be read."""
     import av
 
+    if media_kind(path) is MediaKind.IMAGE:
+        return 0.0  # FFmpeg gives some the length of a frame
     try:
         with av.open(str(path.absolute()), options={"protocol_whitelist": "file"}) as container:
             return (container.duration or 0) / av.time_base
@@ -81,7 +83,7 @@ def spread_frames(path: Path, count: int) -> Iterator[Image]:
     with av.open(str(path.absolute()), options={"protocol_whitelist": "file"}) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        seconds = (container.duration or 0) / av.time_base  # 0 for pictures
+        seconds = duration(path)
         parts = count if seconds else 1
         yield from _frames_at(
             container, stream, [(n + 0.5) / parts * seconds for n in range(parts)]

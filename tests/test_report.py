@@ -181,6 +181,9 @@ def test_thumbnails_and_key_frames_are_small_and_few(signed, portrait_file, spee
     assert thumbnails(b"nonsense", ["x"]) == {}
     assert len(key_frames(signed[0], 4)) == 4
     assert key_frames(speech_file, 4) == []
+    photo = tmp_path / "photo.jpg"
+    Image.open(portrait_file).convert("RGB").save(photo)
+    assert len(key_frames(photo, 4)) == 1
     (frame,) = key_frames(portrait_file, 4)
     assert max(Image.open(io.BytesIO(frame)).size) == EDGE
 
