@@ -118,11 +118,13 @@ def _lips(planes: np.ndarray) -> np.ndarray:
 
 
 def _half(times: np.ndarray, opening: np.ndarray, start: float) -> float:
-    """Seconds after a start at which the mouth has gone half of its way."""
+    """Seconds after a start at which the mouth has gone half of its way, between two frames."""
     near = (times > start - 0.2) & (times < start + 0.5)
     before = opening[near & (times < start)].mean()
     middle = (before + opening[near].max()) / 2
-    return float(times[near & (times > start - 0.1) & (opening > middle)][0] - start)
+    after = np.flatnonzero(near & (times > start - 0.1) & (opening > middle))[0]
+    pair = slice(after - 1, after + 1)
+    return float(np.interp(middle, opening[pair], times[pair]) - start)
 
 
 def soak(portrait: Path, minutes: float) -> Soak:
