@@ -110,10 +110,10 @@ def _both(**weights: float) -> dict[str, float]:
 
 # Weights at full strength. A loud vowel opens the jaw to about 0.4: 1 is a shout.
 _JAW = {"jawOpen": 0.55}
-_PARTING = _both(mouthLowerDown=0.35, mouthUpperUp=0.2)
-_ROUNDING = {"mouthFunnel": 0.45, "mouthPucker": 0.7}
-_SPREADING = _both(mouthStretch=0.35, mouthSmile=0.12, mouthDimple=0.1)
-_HISSING = _both(mouthLowerDown=0.22, mouthUpperUp=0.15, mouthStretch=0.1) | {"jawOpen": 0.03}
+_PARTING = _both(mouthLowerDown=0.5, mouthUpperUp=0.4)
+_ROUNDING = {"mouthFunnel": 0.9, "mouthPucker": 0.9}
+_SPREADING = _both(mouthStretch=0.8, mouthSmile=0.35, mouthDimple=0.2)
+_HISSING = _both(mouthLowerDown=0.45, mouthUpperUp=0.3, mouthStretch=0.25) | {"jawOpen": 0.03}
 _BITING = _both(mouthUpperUp=0.2) | {"mouthRollLower": 0.45, "jawOpen": 0.03}
 _PRESSING = _both(mouthPress=0.25) | {"mouthRollLower": 0.15, "mouthRollUpper": 0.1}
 SHAPES = np.array(
