@@ -137,6 +137,7 @@ LID_MEETING = 0.15  # share of the opening by which the lower lid rises to meet 
 CREASE_FOLLOWS = 0.25  # of the lid's way
 LOOK_DOWN_CLOSES = 0.4  # of the way of a blink: the lid follows the eye
 LIP_MEETING = 0.65  # share of a parted mouth that the lower lip closes
+LIPS_REACH = 3.0  # cm along the skin: how far closing lips pull
 MOUTH_RATIO_RANGE = (0.55, 1.3)  # how far lips' ways are fitted to a mouth's own width
 
 RELAXED = 0.35  # weight of a smile that is taken back at most ...
@@ -177,9 +178,8 @@ def lip_closure(parted: Float32Array) -> Float32Array:
         parted: (478, 3) points of a face, or offsets, whose inner lips stand apart.
     """
     gap = parted[list(LOWER_LIP_INNER)] - parted[list(UPPER_LIP_INNER)]
-    points = UPPER_LIP_INNER + LOWER_LIP_INNER[1:-1]
     pulls = np.concatenate([(1 - LIP_MEETING) * gap, -LIP_MEETING * gap[1:-1]])
-    return _spread_smoothly(points, pulls)
+    return np.asarray(_inner_lips_pull() @ pulls, np.float32)
 
 
 def relaxation(face: Float32Array) -> Float32Array:
@@ -318,11 +318,15 @@ def _laplacian() -> Float32Array:
     return np.asarray(matrix, np.float32)
 
 
-def _spread_smoothly(points: tuple[int, ...], pulls: Float32Array) -> Float32Array:
-    """Spread pulls given on the lips to a smooth field that rests away from the mouth."""
-    still = np.flatnonzero(skin_distance(points) > 3.0)
-    values = np.zeros((len(points) + len(still), 3), np.float32)
-    values[: len(points)] = pulls
+@lru_cache(maxsize=1)
+def _inner_lips_pull() -> Float32Array:
+    """How far pulls on the points of the inner lips move each point of a face, (478, 20).
+
+    The field is smooth and rests away from the mouth.
+    """
+    points = UPPER_LIP_INNER + LOWER_LIP_INNER[1:-1]
+    still = np.flatnonzero(skin_distance(points) > LIPS_REACH)
+    values = np.eye(len(points) + len(still), len(points), dtype=np.float32)
     bending = _laplacian() @ _laplacian()  # biharmonic: no cusp at the points that pull
     return _interpolate(bending, points + tuple(still.tolist()), values)
 

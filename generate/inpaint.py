@@ -19,6 +19,8 @@ def fill(picture: ImageArray, hole: npt.NDArray[np.bool_]) -> ImageArray:
     """
     import cv2
 
+    from vasari.generate.raster import relax
+
     weight = (~hole).astype(np.float32)
     levels = [(picture.astype(np.float32) * weight[..., None], weight)]
     while min(levels[-1][1].shape) > 2:
@@ -28,10 +30,8 @@ def fill(picture: ImageArray, hole: npt.NDArray[np.bool_]) -> ImageArray:
     for colour, weight in reversed(levels[:-1]):
         above = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
         known = np.minimum(weight, 1)[..., None]
-        own = colour / np.maximum(weight, 1e-6)[..., None]
-        own, unknown = known * own, 1 - known
-        filled = own + unknown * above
+        own = known * (colour / np.maximum(weight, 1e-6)[..., None])
+        filled = own + (1 - known) * above
         # A few sweeps toward the membrane (Laplace), which meets the picture without a step.
-        for _ in range(MEMBRANE_SWEEPS):
-            filled = own + unknown * cv2.blur(filled, (3, 3))
+        relax(filled, own, known[..., 0], MEMBRANE_SWEEPS)
     return np.asarray(np.clip(np.rint(filled), 0, 255), np.uint8)

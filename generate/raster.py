@@ -307,3 +307,61 @@ def shade(frame, gains, cell):  # type: ignore[no-untyped-def]
             gain = above[i] + down * (below[i] - above[i])
             lit = gain * np.float32(values[y, i]) + np.float32(0.5)
             values[y, i] = np.uint8(min(lit, np.float32(255)))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _add_three(total, first, second, third):  # type: ignore[no-untyped-def]
+    """Add three rows."""
+    for i in range(len(total)):
+        total[i] = first[i] + second[i] + third[i]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def relax(picture, own, known, sweeps):  # type: ignore[no-untyped-def]
+    """Bring what is unknown of a picture nearer to the mean of its surroundings, again and again.
+
+    Args:
+        picture: (H, W, 3) float32, changed: own, and for the rest the mean of 3 x 3 pixels.
+        own: (H, W, 3) float32, what is known of each pixel, times `known`.
+        known: (H, W) float32, 0..1: how far it is.
+        sweeps: how often.
+    """
+    height, width = known.shape
+    length = 3 * width  # of a row: in one, so that the loops can be vectorised
+    values, given = picture.reshape(height, length), own.reshape(height, length)
+    share = np.empty((height, length), np.float32)
+    spans = np.empty((height, 2), np.int64)  # of each row, where anything is unknown
+    for y in range(height):
+        spans[y, 0], spans[y, 1] = length, 0
+        for x in range(width):
+            if known[y, x] < 1:
+                spans[y, 0] = min(spans[y, 0], 3 * x)
+                spans[y, 1] = 3 * x + 3
+            for c in range(3):
+                share[y, 3 * x + c] = (1 - known[y, x]) / np.float32(9)
+    above, here = np.empty((2, length), np.float32)
+    total = np.empty(length + 6, np.float32)  # of three rows; at either end a pixel more
+    for _ in range(sweeps):
+        for y in range(height):
+            here[:] = values[y]
+            if y == 0:
+                above[:] = values[min(1, height - 1)]
+            below = values[y + 1] if y + 1 < height else above
+            start, stop = spans[y]
+            if start >= stop:
+                above, here = here, above
+                continue
+            first, last = max(start - 3, 0), min(stop + 3, length)
+            _add_three(
+                total[first + 3 : last + 3], above[first:last], here[first:last], below[first:last]
+            )
+            if start == 0:
+                total[:3] = total[6:9] if width > 1 else total[3:6]
+            if stop == length:
+                total[length + 3 :] = total[length - 3 : length] if width > 1 else total[3:6]
+            row, fixed, part = values[y, start:stop], given[y, start:stop], share[y, start:stop]
+            left, right = total[start:stop], total[start + 6 : stop + 6]
+            _add_three(row, left, total[start + 3 : stop + 3], right)
+            for i in range(len(row)):
+                row[i] = fixed[i] + part[i] * row[i]
+            above, here = here, above

