@@ -48,6 +48,13 @@ class Pose:
     gaze: Float32Array  # (2,) degrees
 
 
+def poses(blocks: Iterable[Motion]) -> Iterator[Pose]:
+    """The frames of motions, one motion after the other."""
+    for block in blocks:
+        tracks = (block.expression, block.rotation, block.translation, block.gaze)
+        yield from map(Pose, *tracks)
+
+
 class Renderer:
     """Shows a portrait in motion.
 
@@ -75,17 +82,11 @@ class Renderer:
     def frames(self, blocks: Iterable[Motion]) -> Iterator[ImageArray]:
         """Render motions one after the other.
 
-        Yields:
+        Returns:
             (S, S, 3) uint8 sRGB, one for each frame of the motions; each is valid until the next
             is asked for.
         """
-        for block in blocks:
-            for t in range(len(block)):
-                yield self.frame(
-                    Pose(
-                        block.expression[t], block.rotation[t], block.translation[t], block.gaze[t]
-                    )
-                )
+        return map(self.frame, poses(blocks))
 
     def frame(self, pose: Pose) -> ImageArray:
         """Render one frame, (S, S, 3) uint8 sRGB, valid until the next."""

@@ -27,6 +27,7 @@ Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 PATCH_DENSITY = 11.0  # pixels of a patch per cm of the face; a frame of 512 pixels has about 13
+BLURRED_FROM = 1.25  # of the frame's pixels for one of a patch
 BLUR = 0.35  # of the frame's pixels for one of a patch beyond the first: keeps a patch smooth
 
 
@@ -119,7 +120,7 @@ def look(frame: ImageArray, region: Region, warp: Float32Array, mesh: Float32Arr
     window = patch_window(region, warp, len(frame))
     cut = frame[window.top : window.top + window.height, window.left : window.left + window.width]
     density = float(np.hypot(*warp[:, 1]))  # of the frame's pixels for one of the patch
-    if density > 1.25:
+    if density > BLURRED_FROM:
         cut = cv2.GaussianBlur(cut, (0, 0), BLUR * density)
     inside = warp.copy()
     inside[:, 2] -= window.corner
