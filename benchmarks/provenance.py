@@ -1,10 +1,12 @@
 """Figures of the provenance layer: signing, verifying, tampering, recovery, copies, the store.
 
     python benchmarks/provenance.py [--only NAME] [--clips FOLDER] [--records 1000000]
+    python benchmarks/provenance.py --only recovery --portraits FOLDER --voices FOLDER [--limit 60]
 
-NAME is one of timing, tampering, recovery, copies, store. Without a folder of videos the clips are
-made of scikit-image's pictures, each moved about for two seconds. `benchmarks/fuzz.py` damages
-files, `benchmarks/service.py` loads the service.
+NAME is one of timing, tampering, recovery, copies, store. With portraits and voices the clips are
+outputs of `vasari.generate`, with a folder of videos these, marked and signed, and else
+scikit-image's pictures, each moved about for two seconds. `benchmarks/fuzz.py` damages files,
+`benchmarks/service.py` loads the service.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from vasari.eval.watermark import interval
 from vasari.provenance.certificates import create_leaf, create_root
 from vasari.provenance.credentials import Credential
 from vasari.provenance.evidence import MANIFEST_STORE_UUID, Manifest, read_manifest
@@ -65,6 +68,7 @@ class Clip:
     path: Path
     manifest: bytes
     identifier: int
+    name: str  # what it was made of
 
 
 def main() -> None:
@@ -72,8 +76,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--clips", type=Path, help="a folder of videos")
-    parser.add_argument("--limit", type=int, default=12, help="videos of that folder at most")
+    parser.add_argument("--portraits", type=Path, nargs="+", help="folders of pictures")
+    parser.add_argument("--voices", type=Path, nargs="+", help="folders of sounds")
+    parser.add_argument("--limit", type=int, default=12, help="clips at most")
     parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--database", type=Path, help="file of the large store, kept for next time")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = name
@@ -133,7 +140,7 @@ def recovery(folder: Path, options: argparse.Namespace) -> None:
     clips = marked_clips(folder, options)
     print(
         f"\n{len(clips)} clips\n"
-        "| change | by the watermark | or by the fingerprint |\n|---|---:|---:|"
+        "| change | by the watermark (95 % interval) | or by the fingerprint |\n|---|---:|---:|"
     )
     with ManifestStore.default() as store:
         for clip in clips:
@@ -142,9 +149,13 @@ def recovery(folder: Path, options: argparse.Namespace) -> None:
             leads = [
                 lead_of(change(clip.path, folder / "changed.mp4"), store, clip) for clip in clips
             ]
-            marks = leads.count("watermark") / len(leads)
-            found = sum(lead != "" for lead in leads) / len(leads)
-            print(f"| {name} | {marks:.0%} | {found:.0%} |", flush=True)
+            marks, found = leads.count("watermark"), sum(lead != "" for lead in leads)
+            low, high = interval(marks, len(leads))
+            share = f"{marks} of {len(leads)} ({low:.1%} to {high:.1%})"
+            print(f"| {name} | {share} | {found} |", flush=True)
+            for clip, lead in zip(clips, leads, strict=True):
+                if lead != "watermark":
+                    print(f"  {clip.name}: {lead or 'nothing'}", flush=True)
 
 
 def lead_of(path: Path, store: ManifestStore, clip: Clip) -> str:
@@ -183,13 +194,19 @@ def store(folder: Path, options: argparse.Namespace) -> None:
 
     count, rng = options.records, np.random.default_rng(4)
     shares = rng.beta(2, 2, 8 * HASH_BYTES)
-    url = f"sqlite:///{folder}/store.sqlite"
-    with ManifestStore.open(url) as kept:
-        engine = sql.create_engine(url)
-        started = time.perf_counter()
-        fill(engine, count, shares, rng)
-        engine.dispose()
-        print(f"\n{count} records written in {time.perf_counter() - started:.0f} s")
+    path = options.database or folder / "store.sqlite"
+    with ManifestStore.open(f"sqlite:///{path}") as kept:
+        if not len(kept):
+            engine = sql.create_engine(f"sqlite:///{path}")
+            started, spent = time.perf_counter(), time.process_time()
+            fill(engine, count, shares, rng)
+            engine.dispose()
+            print(
+                f"\n{count} records written in {time.perf_counter() - started:.0f} s, "
+                f"{time.process_time() - spent:.0f} s of the processor"
+            )
+        count, rng = len(kept), np.random.default_rng(5)
+        print(f"{count} records, {path.stat().st_size / 2**30:.2f} GB")
         numbers = [int(each) for each in rng.integers(0, count, REPEATS + 1)]
         identifiers = iter(numbers)
         report("look up by id", lambda: kept.by_identifier(next(identifiers)))
@@ -310,24 +327,78 @@ def mark(frames: Iterator[LumaArray], path: Path, size: int) -> tuple[Path, int]
 def signed_clip(folder: Path, picture: LumaArray, number: int) -> Clip:
     """A marked and signed clip of a picture."""
     unsigned, identifier = mark(moved(picture, SHORT * FPS), folder / f"u{number}.mp4", SIZE)
-    return signed(unsigned, folder / f"s{number}.mp4", identifier)
+    return signed(unsigned, folder / f"s{number}.mp4", identifier, f"picture {number}")
 
 
-def signed(unsigned: Path, path: Path, identifier: int) -> Clip:
+def signed(unsigned: Path, path: Path, identifier: int, name: str) -> Clip:
     """Sign a marked clip."""
     record = ManifestRecord("clip.mp4", (), SoftBinding(ALGORITHM, identifier))
-    return Clip(path, sign(unsigned, path, record, Credential.default()), identifier)
+    return Clip(path, sign(unsigned, path, record, Credential.default()), identifier, name)
+
+
+def outputs(folder: Path, options: argparse.Namespace) -> Iterator[Clip]:
+    """What `vasari.generate` makes of pictures of each folder and of sounds, each in turn.
+
+    A third of them hold their heads still, and a third move it twice as much.
+    """
+    from vasari.errors import VasariError
+    from vasari.generate.controls import Controls
+    from vasari.generate.pipeline import generate
+
+    rng = random.Random(6)
+    shuffled = [rng.sample(each, len(each)) for each in map(files_of, options.portraits)]
+    in_turn = (path for turn in itertools.zip_longest(*shuffled) for path in turn if path)
+    sounds = [shortened(path, folder) for each in options.voices for path in files_of(each)]
+    with ManifestStore.default() as kept:
+        for number, portrait in enumerate(itertools.islice(in_turn, options.limit)):
+            path = folder / f"s{number}.mp4"
+            controls = Controls(head_motion=float(number % 3), seed=number)
+            voice = sounds[number % len(sounds)]
+            name = f"{portrait.stem} with {voice.stem}"
+            try:
+                result = generate(
+                    portrait, voice, path, size=SIZE, fps=FPS, controls=controls, store=kept
+                )
+            except VasariError as error:
+                print(f"{name}: {error}", flush=True)
+                continue
+            (entry,) = kept.by_identifier(int(result.watermark, 16))
+            yield Clip(path, entry.manifest, entry.identifier, name)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files in a folder, in order."""
+    return [path for path in sorted(folder.iterdir()) if path.is_file()]
+
+
+def shortened(path: Path, folder: Path) -> Path:
+    """The first seconds of a sound, as a WAV file."""
+    import av
+
+    short = folder / f"{path.stem}.wav"
+    with av.open(str(path)) as old, av.open(str(short), "w") as new:
+        stream = new.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        resampler = av.AudioResampler("s16", "mono", 16_000)
+        for frame in old.decode(audio=0):
+            if frame.time is not None and frame.time >= SHORT:
+                break
+            for piece in resampler.resample(frame):
+                new.mux(stream.encode(piece))
+        new.mux(stream.encode())
+    return short
 
 
 def marked_clips(folder: Path, options: argparse.Namespace) -> list[Clip]:
-    """The clips of the user's folder, marked and signed, or those that are made here."""
+    """Outputs, the clips of the user's folder, marked and signed, or those that are made here."""
+    if options.portraits is not None:
+        return list(outputs(folder, options))
     if options.clips is None:
         return [signed_clip(folder, picture, n) for n, picture in enumerate(pictures())]
     paths = sorted(options.clips.glob("*.mp4"))[: options.limit]
     clips = []
     for number, path in enumerate(paths):
         unsigned, identifier = mark(square_frames(path), folder / f"u{number}.mp4", SIZE)
-        clips.append(signed(unsigned, folder / f"s{number}.mp4", identifier))
+        clips.append(signed(unsigned, folder / f"s{number}.mp4", identifier, path.stem))
     return clips
 
 
