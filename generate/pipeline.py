@@ -46,7 +46,7 @@ DEFAULT_FPS = 25.0
 MOTION_TOLERANCE = 0.5  # seconds by which a given motion may end before the speech
 STAGES = ("decode", "motion", "render", "watermark", "encode", "sign")
 WAITING = "waiting"  # for a frame to be rendered: no stage of its own
-MOTIONS_AHEAD = 1  # blocks: rendering need not wait for the next
+MOTIONS_AHEAD = 2  # blocks: made while the portrait is measured, and so that none is waited for
 RENDERED_AHEAD = 4  # frames: evens out that some take longer than others
 # The portrait is a recording, its lips follow a trained model.
 SOURCE_TYPE = "compositeWithTrainedAlgorithmicMedia"
@@ -215,7 +215,7 @@ class _Clip:
     portrait: Portrait
     speech: Speech
     controls: Controls
-    performance: Motion | None  # instead of motion made from the voice
+    motions: Iterator[Motion]  # in blocks
     fps: float
     touch_up: bool
     ingredients: tuple[Ingredient, ...]
@@ -242,27 +242,19 @@ class _Clip:
         if not MIN_FPS <= fps <= MAX_FPS:
             raise InputError(f"fps is {fps:g}; give {MIN_FPS:g} to {MAX_FPS:g} frames per second")
         watch = Stopwatch()
+        wishes = controls or Controls()
         with watch.stage("decode"):
             voice = speech if isinstance(speech, Speech) else Speech.open(speech)
+            # Begun before the portrait is read: there is a core for each.
+            moved = watch.each("motion", _motions(voice, wishes, motion, fps))
+            motions = prefetch(moved, MOTIONS_AHEAD)
             head = (
                 portrait
                 if isinstance(portrait, Portrait)
                 else Portrait.open(portrait, size=size, face=face)
             )
         ingredients = (_portrait_ingredient(portrait), _speech_ingredient(voice))
-        performance = _performance(motion, voice)
-        wishes = controls or Controls()
-        return cls(head, voice, wishes, performance, fps, touch_up, ingredients, watch)
-
-    def motions(self) -> Iterator[Motion]:
-        """The motion that is shown, in blocks."""
-        from vasari.generate.animator import animate, frame_total
-
-        if self.performance is None:
-            return animate(self.speech, self.controls, self.fps)
-        return iter(
-            [self.performance.resampled(self.fps, frame_total(self.speech.duration, self.fps))]
-        )
+        return cls(head, voice, wishes, motions, fps, touch_up, ingredients, watch)
 
     def marked_frames(self) -> Iterator[MarkedFrame]:
         """The frames, each of which carries the watermark.
@@ -281,9 +273,8 @@ class _Clip:
         with self.watch.stage("watermark"):
             marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
         painter = CaptionPainter(self.captions)
-        motions = prefetch(self.watch.each("motion", self.motions()), MOTIONS_AHEAD)
-        moved = renderer.frames(motions)
-        pictures = (picture.copy() for picture in self.watch.each("render", moved))
+        rendered = self.watch.each("render", renderer.frames(self.motions))
+        pictures = (picture.copy() for picture in rendered)
         with _one_thread_each():
             waited = self.watch.each(WAITING, prefetch(pictures, RENDERED_AHEAD))
             for number, picture in enumerate(waited):
@@ -373,17 +364,21 @@ class _Clip:
         )
 
 
-def _performance(motion: Motion | Path | str | None, speech: Speech) -> Motion | None:
-    """A given motion, checked against the speech."""
-    if motion is None:
-        return None
-    track = motion if isinstance(motion, Motion) else Motion.load(motion)
+def _motions(
+    speech: Speech, controls: Controls, given: Motion | Path | str | None, fps: float
+) -> Iterator[Motion]:
+    """The motion to be shown, in blocks: made from the voice, or given and long enough for it."""
+    from vasari.generate.animator import animate, frame_total
+
+    if given is None:
+        return animate(speech, controls, fps)
+    track = given if isinstance(given, Motion) else Motion.load(given)
     if track.duration < speech.duration - MOTION_TOLERANCE:
         raise MotionError(
             f"the motion lasts {track.duration:.1f} s and the speech {speech.duration:.1f} s; "
             "give a motion at least as long"
         )
-    return track
+    return iter([track.resampled(fps, frame_total(speech.duration, fps))])
 
 
 def _files(portrait: Portrait | Path | str, speech: Speech | Path | str) -> list[Path]:

@@ -28,6 +28,18 @@ def test_items_are_made_in_another_thread_and_not_too_far_ahead() -> None:
     assert threads.isdisjoint({threading.get_ident()})
 
 
+def test_the_making_begins_at_once() -> None:
+    begun = threading.Event()
+
+    def making() -> Iterator[int]:
+        begun.set()
+        yield 1
+
+    items = prefetch(making(), 1)
+    assert begun.wait(10)
+    assert list(items) == [1]
+
+
 def test_a_failure_comes_when_its_turn_has_come() -> None:
     def making() -> Iterator[int]:
         yield 1
@@ -52,4 +64,19 @@ def test_nothing_is_made_after_the_end_of_use() -> None:
     next(items)
     items.close()
     assert len(made) <= 4
+    assert threading.active_count() == before
+
+
+def test_nothing_is_made_for_an_iterator_that_nobody_uses() -> None:
+    made = []
+
+    def making() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    before = threading.active_count()
+    items = prefetch(making(), 2)
+    del items
+    assert len(made) <= 2
     assert threading.active_count() == before
