@@ -188,13 +188,13 @@ def _keep(store: ManifestStore, number: int, thumbnail: bytes) -> None:
         store.add(sign(source, Path(name) / "signed.png", record, Credential.default()))
 
 
-def write_clip(path: Path, picture: np.ndarray) -> Path:
+def write_clip(path: Path, picture: np.ndarray, side: int = 128) -> Path:
     import av
 
-    small = cv2.resize(picture, (128, 128), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
-        stream.width = stream.height = 128
+        stream.width = stream.height = side
         stream.pix_fmt = "yuv420p"
         for _ in range(10):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(small, format="rgb24")))

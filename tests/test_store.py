@@ -17,6 +17,7 @@ from test_manifest import BINDING, write_video
 
 from vasari.cli import run
 from vasari.errors import InputError, OutputError, ProvenanceError
+from vasari.provenance import store as store_module
 from vasari.provenance import worker
 from vasari.provenance.credentials import Credential
 from vasari.provenance.fingerprint import Fingerprint
@@ -201,6 +202,30 @@ def test_nothing_that_was_added_is_lost_in_a_crash(manifest_of):
     with ManifestStore.default() as store:
         kept = {entry.identifier for entry in store}
     assert {int(line) for line in reported if line.endswith(b"\n")} <= kept
+    assert sqlite3.connect(store_path()).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_full_disk_loses_nothing(manifest_of, monkeypatch):
+    def prepared(connection, record):
+        prepare(connection, record)
+        connection.execute("PRAGMA max_page_count = 60")  # as if no more could be written
+
+    def fill(store: ManifestStore) -> None:
+        for number in range(50):
+            store.add(manifest_of(number))
+            kept.add(number)
+
+    kept: set[int] = set()
+    prepare = store_module._prepare_sqlite
+    ManifestStore.default().close()
+    with monkeypatch.context() as full:
+        full.setattr(store_module, "_prepare_sqlite", prepared)
+        with ManifestStore.default() as store, pytest.raises(OutputError, match="full"):
+            fill(store)
+    with ManifestStore.default() as store:
+        assert {entry.identifier for entry in store} == kept != set()
+        store.add(manifest_of(50))  # there is room again
+        assert store.by_identifier(50)
     assert sqlite3.connect(store_path()).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
