@@ -8,14 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vasari.eval.irises import Irises
 from vasari.generate.animator import animate
 from vasari.generate.controls import EMOTIONS, Controls
 from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
 from vasari.generate.perform import Tracker, track_meshes
 from vasari.generate.render import Pose, Renderer
 from vasari.generate.speech import Speech
+from vasari.generate.template import align, template
 
+Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+ImageArray = npt.NDArray[np.uint8]
 
 FPS = 25.0
 SETTLED = 30  # frames after which a control holds in full
@@ -68,7 +72,7 @@ class Mirror:
         self._renderer, self._speech = renderer, speech
 
     def gaze_errors(self) -> Float64Array:
-        """Degrees between the gaze that was asked for and the mean gaze that is seen."""
+        """Degrees between the gaze that was asked for and the median gaze that is seen."""
         usual = self._gaze(Controls())
         return np.array(
             [np.linalg.norm(self._gaze(Controls(gaze=to)) - usual - to) for to in GAZES]
@@ -97,9 +101,18 @@ class Mirror:
         return up - float(np.mean([change[ARKIT_INDEX[shape]] for shape in falling] or [0.0]))
 
     def _gaze(self, controls: Controls) -> Float64Array:
-        """Where the eyes look in the world, mean over the clip, (2,) degrees."""
-        seen = self._seen(controls)
-        return np.asarray((seen.gaze + seen.rotation[:, :2]).mean(axis=0), np.float64)
+        """Where the eyes look in the world, median over the clip, (2,) degrees."""
+        looks = self._watch(controls)
+        rest, first = looks[SETTLING]
+        tracker = Tracker(first)
+        irises = Irises(rest, first, align(first, template()).scale)
+        return np.median(
+            [
+                irises.read(picture, mesh) + tracker.pose(mesh).rotation[:2]
+                for picture, mesh in looks[SETTLING + SETTLED :]
+            ],
+            axis=0,
+        )
 
     def _distance(self, controls: Controls) -> float:
         nearer = self._seen(controls).translation[:, 2].mean()
@@ -107,16 +120,21 @@ class Mirror:
 
     def _seen(self, controls: Controls) -> Motion:
         """The motion that is tracked in the rendered clip, once controls hold."""
-        made = Motion.concatenate(animate(self._speech, controls, FPS))
-        meshes = list(track_meshes(self._pictures(made)))
-        first = next(mesh for mesh in meshes[SETTLING:] if mesh is not None)
-        tracker = Tracker(first)
-        poses = [tracker.pose(mesh) for mesh in meshes[SETTLING + SETTLED :] if mesh is not None]
+        looks = self._watch(controls)
+        tracker = Tracker(looks[SETTLING][1])
+        poses = [tracker.pose(mesh) for _, mesh in looks[SETTLING + SETTLED :]]
         return Motion(
             FPS, *(np.stack([vars(pose)[name] for pose in poses]) for name in vars(STILL))
         )
 
-    def _pictures(self, motion: Motion) -> Iterator[npt.NDArray[np.uint8]]:
+    def _watch(self, controls: Controls) -> list[tuple[ImageArray, Float32Array]]:
+        """The pictures of the clip and the face's mesh in each; before it, it is at rest."""
+        made = Motion.concatenate(animate(self._speech, controls, FPS))
+        pictures = list(self._pictures(made))
+        meshes = list(track_meshes(iter(pictures)))
+        return [(p, m) for p, m in zip(pictures, meshes, strict=True) if m is not None]
+
+    def _pictures(self, motion: Motion) -> Iterator[ImageArray]:
         for _ in range(SETTLING + 1):
             yield self._renderer.frame(STILL).copy()
         for picture in self._renderer.frames([motion[1:]]):
