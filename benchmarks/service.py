@@ -30,7 +30,7 @@ import numpy as np
 from vasari.watermark.payload import ALGORITHM
 
 PAUSE = 0.5  # seconds between two requests of a client
-UPLOAD_SHARE = 0.002  # of the requests of a client that uploads
+UPLOAD_SHARE = 0.02  # of the requests of a client that uploads
 SIDE = 256  # pixels of the uploaded picture
 
 
