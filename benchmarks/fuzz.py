@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -223,9 +224,11 @@ def work(pipe: Connection, seeds: list[tuple[str, bytes]], numbers: range, folde
     from vasari.watermark import reading
 
     read, searched = reading._read, False
-    reading._read = lambda frames, key, transformed: (
-        read(frames, key, transformed) if searched else reading._reduced(frames) and None
-    )
+
+    def decode(frames: Any, key: Any, transformed: bool) -> Any:
+        return read(frames, key, transformed) if searched or not reading._reduced(frames) else None
+
+    reading._read = decode
     limit_process(BATCH * MAX_SECONDS)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # native code has a lot to say
     for number in numbers:
