@@ -117,8 +117,8 @@ def paint_eye(
 
 def closing(rim: Float32Array, rest: Float32Array) -> Float32Array:
     """How far lids have come together, (7,), from the mesh's rim, (16, 2), now and at rest."""
-    now = np.linalg.norm(rim[LOWER] - rim[UPPER], axis=1)
-    return np.asarray(1 - now / np.maximum(np.linalg.norm(rest[LOWER] - rest[UPPER], axis=1), 1e-3))
+    now, before = (np.hypot(*(lids[LOWER] - lids[UPPER]).T) for lids in (rim, rest))
+    return np.asarray(1 - now / np.maximum(before, 1e-3))
 
 
 def gaze_shift(eye: Eye, gaze: Float32Array) -> Float32Array:

@@ -202,7 +202,7 @@ def _paint_seam(mouth: Mouth, frame: ImageArray, lips: Float32Array, window: Win
 def _gap(lips: Float32Array) -> float:
     """The widest distance between the lips, pixels."""
     upper, lower = lips[1:10], lips[19:10:-1]
-    return float(np.linalg.norm(lower - upper, axis=1).max())
+    return float(np.hypot(*(lower - upper).T).max())
 
 
 def _entering_light(lips: Float32Array) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +29,11 @@ class Window:
     @classmethod
     def around(cls, points: Float32Array, margin: int, size: int) -> Window:
         """The window around points, (N, 2) pixels, cut at the frame's edges; it may be empty."""
-        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        left, top = max(math.floor(left) - margin, 0), max(math.floor(top) - margin, 0)
-        right, bottom = (min(math.ceil(end) + margin + 1, size) for end in (right, bottom))
+        import cv2
+
+        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(points, np.float32))
+        right, bottom = (min(end + margin + 1, size) for end in (left + width, top + height))
+        left, top = max(left - margin, 0), max(top - margin, 0)
         return cls(left, top, right - left, bottom - top)
 
     @property

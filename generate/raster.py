@@ -6,23 +6,30 @@ import numba
 import numpy as np
 
 EDGE_TOLERANCE = np.float32(1e-4)  # barycentric: neighbours overlap, so that no crack shows
+FLAT = np.float32(1e-9)  # slope of a barycentric weight along a row that counts as none
 
 
 @numba.njit(cache=True, inline="always")
-def _narrow(slope, start, first, last):  # type: ignore[no-untyped-def]
-    """The part of a span in which start + slope * x is not negative."""
-    if slope > 1e-9:
-        return max(first, (-EDGE_TOLERANCE - start) / slope), last
-    if slope < -1e-9:
-        return first, min(last, (-EDGE_TOLERANCE - start) / slope)
+def _narrow(slope, per_slope, start, first, last):  # type: ignore[no-untyped-def]
+    """The part of a span in which start + slope * x is not negative, given 1 / slope."""
+    if slope > FLAT:
+        return max(first, (-EDGE_TOLERANCE - start) * per_slope), last
+    if slope < -FLAT:
+        return first, min(last, (-EDGE_TOLERANCE - start) * per_slope)
     if start < -EDGE_TOLERANCE:
         return np.float32(1), np.float32(0)
     return first, last
 
 
+@numba.njit(cache=True, inline="always")
+def _per(slope):  # type: ignore[no-untyped-def]
+    """1 / slope, or 0 where it is flat."""
+    return np.float32(1) / slope if abs(slope) > FLAT else np.float32(0)
+
+
 # Without fastmath: depth holds infinities, and the tests above need exact comparisons.
 @numba.njit(cache=True, nogil=True)
-def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
+def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0915, PLR0917 - compiled in one
     faces, targets, sources, map_x, map_y, depth, top_row=0
 ):
     """Fill a map that says where in the picture each pixel of a band of the frame comes from.
@@ -62,18 +69,21 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has 
             continue
         # From a on, the barycentric weights of b and c are linear in x and y; a's is the rest.
         # So are depth and place in the picture. All of it in 32 bits, which is twice as fast.
-        gbx, gby = (cy - ay) / area, -(cx - ax) / area
-        gcx, gcy = -(by - ay) / area, (bx - ax) / area
+        part = np.float32(1) / area
+        gbx, gby = (cy - ay) * part, (ax - cx) * part
+        gcx, gcy = (ay - by) * part, (bx - ax) * part
         bz, cz = targets[b, 2] - targets[a, 2], targets[c, 2] - targets[a, 2]
         bu, cu = sources[b, 0] - sources[a, 0], sources[c, 0] - sources[a, 0]
         bv, cv = sources[b, 1] - sources[a, 1], sources[c, 1] - sources[a, 1]
         gz, gu, gv = gbx * bz + gcx * cz, gbx * bu + gcx * cu, gbx * bv + gcx * cv
+        gax = -gbx - gcx
+        per_a, per_b, per_c = _per(gax), _per(gbx), _per(gcx)
         for y in range(max(int(np.ceil(top)), 0), min(int(np.floor(bottom)), height - 1) + 1):
             down = np.float32(y) - ay
             wb, wc = gby * down, gcy * down
-            first, last = _narrow(gbx, wb, left - ax, right - ax)
-            first, last = _narrow(gcx, wc, first, last)
-            first, last = _narrow(-gbx - gcx, np.float32(1) - wb - wc, first, last)
+            first, last = _narrow(gbx, per_b, wb, left - ax, right - ax)
+            first, last = _narrow(gcx, per_c, wc, first, last)
+            first, last = _narrow(gax, per_a, np.float32(1) - wb - wc, first, last)
             start = max(int(np.ceil(first + ax)), 0)
             stop = min(int(np.floor(last + ax)), width - 1) + 1
             if start >= stop:
@@ -289,24 +299,37 @@ def shade(frame, gains, cell):  # type: ignore[no-untyped-def]
     """
     rows, columns = gains.shape
     height, width = frame.shape[:2]
-    values = frame.reshape(height, 3 * width)  # in one row, so that the loop can be vectorised
-    wide = np.empty((rows, 3 * width), np.float32)  # the gains of each row of cells
-    for x in range(width):
+    # The cells between whose middles anything changes.
+    top, bottom, left, right = rows, -1, columns, -1
+    for row in range(rows):
+        for column in range(columns):
+            if gains[row, column] != 0:
+                top, bottom = min(top, row), max(bottom, row)
+                left, right = min(left, column), max(right, column)
+    if bottom < 0:
+        return
+    first, last = max((left - 1) * cell, 0), min((right + 2) * cell, width)
+    above, below = max((top - 1) * cell, 0), min((bottom + 2) * cell, height)
+    # In one row, so that the loop can be vectorised.
+    values = frame.reshape(height, 3 * width)[:, 3 * first : 3 * last]
+    length = 3 * (last - first)
+    wide = np.empty((rows, length), np.float32)  # the gains of each row of cells
+    for x in range(first, last):
         at = (np.float32(x) + np.float32(0.5)) / np.float32(cell) - np.float32(0.5)
-        left = min(max(int(np.floor(at)), 0), columns - 2)
-        along = min(max(at - np.float32(left), np.float32(0)), np.float32(1))
-        for row in range(rows):
-            gain = gains[row, left] + along * (gains[row, left + 1] - gains[row, left])
-            wide[row, 3 * x : 3 * x + 3] = gain + np.float32(1)
-    for y in range(height):
+        column = min(max(int(np.floor(at)), 0), columns - 2)
+        along = min(max(at - np.float32(column), np.float32(0)), np.float32(1))
+        for row in range(max(top - 2, 0), min(bottom + 3, rows)):
+            gain = gains[row, column] + along * (gains[row, column + 1] - gains[row, column])
+            for c in range(3):
+                wide[row, 3 * (x - first) + c] = gain + np.float32(1)
+    for y in range(above, below):
         at = (np.float32(y) + np.float32(0.5)) / np.float32(cell) - np.float32(0.5)
-        upper = min(max(int(np.floor(at)), 0), rows - 2)
-        down = min(max(at - np.float32(upper), np.float32(0)), np.float32(1))
-        above, below = wide[upper], wide[upper + 1]
-        for i in range(3 * width):
-            gain = above[i] + down * (below[i] - above[i])
-            lit = gain * np.float32(values[y, i]) + np.float32(0.5)
-            values[y, i] = np.uint8(min(lit, np.float32(255)))
+        row = min(max(int(np.floor(at)), 0), rows - 2)
+        down = min(max(at - np.float32(row), np.float32(0)), np.float32(1))
+        upper, lower, lit = wide[row], wide[row + 1], values[y]
+        for i in range(length):
+            gain = upper[i] + down * (lower[i] - upper[i])
+            lit[i] = np.uint8(min(gain * np.float32(lit[i]) + np.float32(0.5), np.float32(255)))
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

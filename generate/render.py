@@ -35,6 +35,7 @@ NARROW_SHADE = 0.75  # of the light into the mouth, kept out by lips drawn toget
 NARROWEST = 0.3  # ... by this share of their width at rest
 
 _UPPER_LIP, _LOWER_LIP = np.array(UPPER_LIP_INNER), np.array(LOWER_LIP_INNER)
+_OVAL = np.array(FACE_OVAL)
 _JAW_OPEN, _TONGUE_OUT = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["tongueOut"]
 
 
@@ -65,6 +66,8 @@ class Renderer:
         retoucher: changes each finished frame, if given.
     """
 
+    batch = 1  # frames made at once
+
     def __init__(self, portrait: Portrait, retoucher: Retoucher | None = None) -> None:
         self._portrait = portrait
         self._retoucher = retoucher
@@ -74,6 +77,8 @@ class Renderer:
         self._rest, self._shapes, self._give = figure.rest, figure.shapes, figure.give
         self._eyes, self._mouth = figure.eyes, figure.mouth
         self._texture, self._sources = figure.texture, figure.sources
+        self._rims = [list(eye.rim) for eye in self._eyes]
+        self._balls = [portrait.mesh[rim] for rim in self._rims]
         size = portrait.size
         self._map_x, self._map_y, self._depth = np.empty((3, BAND, size), np.float32)
         self._layer = np.empty((BAND, size, 4), np.uint8)
@@ -95,8 +100,6 @@ class Renderer:
         upper, lower = jaw_anchors(
             self._mouth, float(pose.expression[_JAW_OPEN]), float(pose.expression[_TONGUE_OUT])
         )
-        rims = [list(eye.rim) for eye in self._eyes]
-        balls = [self._portrait.mesh[rim] for rim in rims]
         mesh = placement.place(face)
         skull = self._retoucher.anchors if self._retoucher else np.empty((0, 3), np.float32)
         points, parts = _stack(
@@ -106,7 +109,7 @@ class Renderer:
                 skull,
                 placement.place(upper),
                 placement.place(lower),
-                *balls,
+                *self._balls,
             ]
         )
         share = np.ones(len(points), np.float32)
@@ -114,7 +117,7 @@ class Renderer:
         shown = self._camera.project(points, share, pose.rotation, pose.translation)
         sheet, mesh, skull, upper, lower, *balls = (shown[part] for part in parts)
         self._draw_sheet(sheet)
-        for eye, rim, ball in zip(self._eyes, rims, balls, strict=True):
+        for eye, rim, ball in zip(self._eyes, self._rims, balls, strict=True):
             paint_eye(
                 eye,
                 self._frame,
@@ -158,9 +161,7 @@ class Renderer:
         points = self._sheet.points.copy()
         moved = self._give * (face - self._portrait.mesh)
         points[:ALL_POINTS] += moved
-        points[self._sheet.pulled] += np.einsum(
-            "mo,oc->mc", self._sheet.stretch, moved[list(FACE_OVAL)]
-        )
+        points[self._sheet.pulled] += self._sheet.stretch @ moved[_OVAL]
         return points
 
     def _draw_sheet(self, points: Float32Array) -> None:

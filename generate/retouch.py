@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+LEAST_ADDED = np.float32(0.49 / 255)  # to a colour: less leaves its level as it is
 STILL = 0.01  # pixels: pixels that move less stay, which keeps them sharp
 
 
@@ -49,6 +50,8 @@ def retouch(frame, source, fields, forth, back):  # type: ignore[no-untyped-def]
             dx = forth[0, 0] * found[0] + forth[0, 1] * found[1]
             dy = forth[1, 0] * found[0] + forth[1, 1] * found[1]
             if abs(dx) < STILL and abs(dy) < STILL:
+                if max(abs(found[2]), abs(found[3]), abs(found[4])) < LEAST_ADDED:
+                    continue
                 for c in range(3):
                     value = np.float32(source[y, x, c]) + 255 * found[2 + c]
                     frame[y, x, c] = np.uint8(min(max(value, 0), 255) + np.float32(0.5))

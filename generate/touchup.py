@@ -7,6 +7,7 @@ border, and at rest nothing changes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -74,8 +75,12 @@ class Look:
 
     def inputs(self, portrait: Look) -> Float32Array:
         """What the network sees, (7, h, w) 0..1: this look, the portrait's, and the opening."""
-        planes = np.dstack([self.colours, portrait.colours, self.opening])
-        return np.ascontiguousarray(planes.transpose(2, 0, 1), np.float32) / np.float32(255)
+        planes = np.empty((7, *self.opening.shape), np.float32)
+        planes[:3] = self.colours.transpose(2, 0, 1)
+        planes[3:6] = portrait.colours.transpose(2, 0, 1)
+        planes[6] = self.opening
+        planes /= np.float32(255)
+        return planes
 
 
 def place_regions(portrait: Portrait) -> Float32Array:
@@ -96,9 +101,11 @@ def place_regions(portrait: Portrait) -> Float32Array:
 def patch_warp(region: Region, anchors: Float32Array) -> Float32Array:
     """The affine map, (2, 3), from a patch's pixels to a frame's, by the region's three anchors."""
     middle, across, down = anchors[:, :2]
-    axes = np.column_stack([across - middle, down - middle]) / PATCH_DENSITY
-    start = middle - axes @ np.array([(region.width - 1) / 2, (region.height - 1) / 2])
-    return np.column_stack([axes, start]).astype(np.float32)
+    warp = np.empty((2, 3), np.float32)
+    warp[:, 0], warp[:, 1] = (across - middle) / PATCH_DENSITY, (down - middle) / PATCH_DENSITY
+    warp[:, 2] = middle - warp[:, 0] * ((region.width - 1) / 2)
+    warp[:, 2] -= warp[:, 1] * ((region.height - 1) / 2)
+    return warp
 
 
 def patch_warps(anchors: Float32Array) -> list[Float32Array]:
@@ -140,9 +147,14 @@ def look(frame: ImageArray, region: Region, warp: Float32Array, mesh: Float32Arr
 
 def patch_window(region: Region, warp: Float32Array, size: int) -> Window:
     """The pixels of a frame of a size in which a patch lies."""
+    return Window.around(_corners(region) @ warp[:, :2].T + warp[:, 2], 1, size)
+
+
+@functools.cache
+def _corners(region: Region) -> Float32Array:
+    """The middles of a patch's outermost pixels, (4, 2)."""
     right, bottom = region.width - 1, region.height - 1
-    corners = np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], np.float32)
-    return Window.around(corners @ warp[:, :2].T + warp[:, 2], 1, size)
+    return np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], np.float32)
 
 
 def change(frame: ImageArray, region: Region, warp: Float32Array, fields: Float32Array) -> None:
