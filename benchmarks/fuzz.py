@@ -39,7 +39,9 @@ SIDE, FRAMES = 48, 6  # small, so that many mutants are judged
 BATCH = 500  # mutants of one process
 SEARCHED = 211  # in one mutant of so many a watermark is looked for; prime, so of all kinds
 MAX_SECONDS = 10.0  # of one mutant
-POLL_SECONDS = 1.0  # in which a hang is counted: a machine that was put to sleep is none
+# A process that says nothing for so long hangs; on a busy machine it may only wait for its turn.
+SILENT_SECONDS = 300
+POLL_SECONDS = 1.0  # in which silence is counted: a process that was stopped is not silent
 MAX_BYTES = 1 << 30  # of memory in use at once
 INTERESTING = (0, 1, 7, 8, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
@@ -202,7 +204,7 @@ def judged(
 def listen(pipe: Connection, tally: Tally) -> int:
     """Count what a process says, until it ends or hangs; gives the mutants that it judged."""
     done = 0
-    while any(pipe.poll(POLL_SECONDS) for _ in range(round(2 * MAX_SECONDS / POLL_SECONDS))):
+    while any(pipe.poll(POLL_SECONDS) for _ in range(round(SILENT_SECONDS / POLL_SECONDS))):
         try:
             number, outcome, seconds, peak = pipe.recv()
         except EOFError:
