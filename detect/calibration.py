@@ -32,16 +32,21 @@ def calibrate(
         clips: (n,) which clip each crop belongs to.
         crops: (n, side, side, 3) the real crops.
     """
-    looks = np.array([look_of(crop) for crop in crops])
-    low, high = np.quantile(looks, LOOK_QUANTILES, axis=0)
-    spans = [(float(a / LOOK_SLACK), float(b * LOOK_SLACK)) for a, b in zip(low, high, strict=True)]
+    contrast, sharpness = range_of(np.array([look_of(crop) for crop in crops]))
     return Calibration(
         clip=operating_point(_means(real, clips), _means(generated, clips)),
         frame=operating_point(real, generated),
-        contrast=spans[0],
-        sharpness=spans[1],
+        contrast=contrast,
+        sharpness=sharpness,
         side=crops.shape[1],
     )
+
+
+def range_of(looks: FloatArray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Between which contrasts and which sharpnesses, (n, 2) of `look_of`, validation was."""
+    low, high = np.quantile(looks, LOOK_QUANTILES, axis=0)
+    contrast, sharpness = zip(low / LOOK_SLACK, high * LOOK_SLACK, strict=True)
+    return (float(contrast[0]), float(contrast[1])), (float(sharpness[0]), float(sharpness[1]))
 
 
 def operating_point(real: FloatArray, generated: FloatArray) -> Operating:
@@ -82,17 +87,32 @@ def platt(real: FloatArray, generated: FloatArray) -> tuple[float, float]:
     weights = np.concatenate(
         [np.full(len(real), 1 / len(real)), np.full(len(generated), 1 / len(generated))]
     )
-    design = np.stack([scores, np.ones_like(scores)], axis=1)
-    values = np.zeros(2)
+    slope, offset = logistic(scores[:, None], targets, weights)
+    return float(slope), float(offset)
+
+
+def logistic(samples: FloatArray, targets: FloatArray, weights: FloatArray) -> FloatArray:
+    """Logistic regression by Newton's method, with RIDGE on all coefficients.
+
+    Args:
+        samples: (n, k).
+        targets: (n,) 0..1.
+        weights: (n,) of the samples.
+
+    Returns:
+        (k + 1,): the slopes, then the offset.
+    """
+    design = np.column_stack([samples, np.ones(len(samples))])
+    values = np.zeros(design.shape[1])
     for _ in range(NEWTON_STEPS):
         p = 1 / (1 + np.exp(-np.clip(design @ values, -30, 30)))
         slope = design.T @ (weights * (p - targets)) + RIDGE * values
-        bend = (design * (weights * p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(2)
-        step = np.linalg.solve(bend, slope)
+        bend = (design * (weights * p * (1 - p))[:, None]).T @ design
+        step = np.linalg.solve(bend + RIDGE * np.eye(len(values)), slope)
         values -= step
         if np.abs(step).max() < 1e-8:
             break
-    return float(values[0]), float(values[1])
+    return values
 
 
 def auc(real: FloatArray, generated: FloatArray) -> float:

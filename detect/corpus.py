@@ -31,7 +31,7 @@ from vasari.generate.controls import Controls
 from vasari.generate.portrait import Frame, Portrait
 
 if TYPE_CHECKING:
-    from vasari.generate.speech import Speech
+    from vasari.generate.motion import Motion
 
 ImageArray = npt.NDArray[np.uint8]
 Generator = np.random.Generator
@@ -49,13 +49,15 @@ MIN_SIDE = 192  # pixels of an encoded frame: smaller, and there is no face to l
 # The camera, as a share of the frame: how far it wanders and zooms during a clip.
 CAMERA_DRIFT, CAMERA_ZOOM = 0.03, 0.06
 LEAD_IN = 1.0  # seconds of motion that are left out: the portrait comes to life in them
+OWN_MOTION = 0.5  # of the videos: their first picture moves as they do
+TOUCHED_UP = 0.75  # of the generated clips: it is what `vasari generate` does unless told not to
 
-CROPS = 4  # kept of each clip, at equal distances
+CROPS = 8  # kept of each clip, at equal distances
 CROP_SIDE = 160  # pixels
 CROP_CONTEXT = 1.625  # CROP_SIDE is to CROP_CONTEXT as the detector's 112 pixels to its 1.1375
 
 SPLITS = ("train", "validation", "test")
-SHARES = (0.6, 0.15, 0.25)  # of the people of each source
+SHARES = (0.55, 0.22, 0.23)  # of the people of each source
 MANIFEST = "manifest.csv"
 REAL, GENERATED = "real", "generated"
 
@@ -113,7 +115,7 @@ class Plan:
     portraits: tuple[Path, ...]
     speech: tuple[Path, ...]
     real: tuple[Path, ...]
-    seconds: float = 1.2  # of each clip
+    seconds: float = 2.0  # of each clip
     parts: int = 2  # stretches taken of each real video
     limit: int | None = None  # pairs in all
     seed: int = 0
@@ -265,6 +267,8 @@ class Pair:
     count: int  # frames
     speech: Path
     controls: Controls
+    own_motion: bool  # moves as the real video does, not as the speech
+    touch_up: bool
     camera: npt.NDArray[np.float64]  # (count, 3): right, down and zoom as shares of the frame
     encoding: Encoding
 
@@ -291,6 +295,8 @@ class Pair:
             count,
             plan.speech[random.integers(len(plan.speech))],
             _controls(random),
+            not origin.still and bool(random.random() < OWN_MOTION),
+            bool(random.random() < TOUCHED_UP),
             _camera(count, random),
             _encoding(size, random),
         )
@@ -303,15 +309,29 @@ class Pair:
 
     def rendered(self) -> Iterator[ImageArray]:
         """What the generator makes, unmarked: for the memory of corpus building alone."""
-        from vasari.generate.animator import animate
         from vasari.generate.render import Renderer
+        from vasari.generate.touchup import TouchUp
+
+        retoucher = TouchUp(self.portrait) if self.touch_up else None
+        start, motion = (0, self._own_motion()) if self.own_motion else self._spoken_motion()
+        frames = Renderer(self.portrait, retoucher).frames(motion)
+        for frame in islice(frames, start, start + self.count):
+            yield frame.copy()
+
+    def _own_motion(self) -> Iterator[Motion]:
+        from vasari.generate.perform import follow, track_meshes
+
+        return follow(track_meshes(self.natural), self.fps)
+
+    def _spoken_motion(self) -> tuple[int, Iterator[Motion]]:
+        """The motion, and the frame that the clip begins with."""
+        from vasari.generate.animator import animate
         from vasari.generate.speech import Speech
 
         speech = Speech.open(self.speech)
-        frames = Renderer(self.portrait).frames(animate(speech, self.controls, self.fps))
-        start = round(LEAD_IN * self.fps) if _lasts(speech, LEAD_IN + self.count / self.fps) else 0
-        for frame in islice(frames, start, start + self.count):
-            yield frame.copy()
+        long = speech.duration >= LEAD_IN + self.count / self.fps
+        motion = animate(speech, self.controls, self.fps)
+        return round(LEAD_IN * self.fps) if long else 0, motion
 
     def _filmed(self, frames: Iterable[ImageArray]) -> Iterator[ImageArray]:
         """Frames as the wandering camera sees them."""
@@ -337,10 +357,6 @@ class Pair:
                 ),
                 np.uint8,
             )
-
-
-def _lasts(speech: Speech, seconds: float) -> bool:
-    return speech.duration >= seconds
 
 
 def _controls(random: Generator) -> Controls:
@@ -433,7 +449,9 @@ def asdict_controls(pair: Pair) -> dict[str, object]:
     """The settings of a generated clip, as JSON can hold them."""
     from vasari.generate.pipeline import control_parameters
 
-    return {**control_parameters(pair.controls), "speech": pair.speech.name}
+    moved_by = "own motion" if pair.own_motion else pair.speech.name
+    controls = control_parameters(pair.controls)
+    return {**controls, "moved by": moved_by, "touch-up": pair.touch_up}
 
 
 def marked(pictures: Iterable[ImageArray], label: str, size: int) -> Iterator[ImageArray]:

@@ -29,7 +29,7 @@ def corpus() -> None:
 @click.option(
     "--test-source", "test_sources", multiple=True, help="Source kept for the test; repeatable."
 )
-@click.option("--seconds", default=1.2, show_default=True, help="Length of each clip.")
+@click.option("--seconds", default=2.0, show_default=True, help="Length of each clip.")
 @click.option("--parts", default=2, show_default=True, help="Pairs made of each real video.")
 @click.option("--limit", type=int, help="Pairs in all; without it, all that can be made.")
 @click.option("--seed", default=0, show_default=True, help="Draws settings and splits.")

@@ -1,22 +1,28 @@
 """Face crops: the squares around faces that the detector looks at, out of videos and images.
 
 Example:
-    >>> from vasari.detect.crops import open_media
+    >>> from vasari.detect.crops import FaceFinder, open_media
     >>> media = open_media("talk.mp4")  # doctest: +SKIP
-    >>> crops = list(media.crops())  # doctest: +SKIP
+    >>> with FaceFinder() as finder:  # doctest: +SKIP
+    ...     crops = [each.crop() for each in finder.find_all(media.samples())]
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import VideoError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 ImageArray = npt.NDArray[np.uint8]
 
@@ -24,7 +30,7 @@ CROP_SIDE = 112  # pixels that the network sees
 # The network sees CONTEXT times the side of the box that MediaPipe finds, brows to chin.
 CONTEXT = 1.1375
 MIN_CONFIDENCE = 0.5
-SAMPLE_STEP = 0.5  # seconds from one sampled frame to the next
+SAMPLE_STEP = 0.25  # seconds from one sampled frame to the next
 MAX_SAMPLES = 240  # of a long video, at equal distances
 
 
@@ -127,14 +133,35 @@ class Media:
             return iter([(0.0, read_picture(self.path))])
         return _sampled(self.path, max(SAMPLE_STEP, self.duration / MAX_SAMPLES))
 
+    def stretches(self, seconds: float, rate: float, most: int) -> Iterator[list[ImageArray]]:
+        """Stretches of a video at equal distances, as frames at no more than a rate.
+
+        Args:
+            seconds: of each.
+            rate: frames per second.
+            most: stretches.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if self.rate is None:
+            return
+        count = min(max(int(self.duration / seconds), 1), most)
+        room = max(self.duration - seconds, 0.0)
+        for index in range(count):
+            start = room * (index + 0.5) / count if count > 1 else room / 2
+            frames = _sampled(self.path, 1 / rate, start)
+            yield [frame for _, frame in takewhile(lambda each: each[0] < seconds, frames)]
+
 
 def open_media(path: Path | str) -> Media:
     """Look at what a file is.
 
     Raises:
-        InputError: the file is missing, or neither a video nor an image.
+        InputError: the file is missing, neither a video nor an image, or too large.
     """
     import av
+    import av.error
 
     from vasari.provenance.media import MediaKind, check_file, media_kind
 
@@ -145,23 +172,52 @@ def open_media(path: Path | str) -> Media:
         return Media(path, None, 0.0)
     if kind is not MediaKind.VIDEO:
         raise VideoError(f"{path} is neither a video nor an image that can be read")
-    with av.open(str(path)) as container:
-        rate = float(container.streams.video[0].average_rate or 25)
-        return Media(path, rate, (container.duration or 0) / av.time_base)
+    try:
+        with av.open(str(path)) as container:
+            rate = float(_pictures(container, path).average_rate or 25)
+            return Media(path, rate, (container.duration or 0) / av.time_base)
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{path} cannot be read as a video: {error}") from error
 
 
-def _sampled(path: Path, step: float) -> Iterator[tuple[float, ImageArray]]:
-    """Every frame of a video that is the first at or after a multiple of step seconds."""
+def _pictures(container: InputContainer, path: Path) -> VideoStream:
+    """The stream of pictures of a video.
+
+    Raises:
+        VideoError: there is none, or its pictures are too large.
+    """
+    from vasari.provenance.media import MAX_PIXELS
+
+    if not container.streams.video:
+        raise VideoError(f"{path} has no picture; give a video")
+    stream = container.streams.video[0]
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MAX_PIXELS:
+        raise VideoError(
+            f"{path}: a frame has {width} x {height} pixels; at most {MAX_PIXELS:,} can be read"
+        )
+    return stream
+
+
+def _sampled(path: Path, step: float, start: float = 0.0) -> Iterator[tuple[float, ImageArray]]:
+    """Every frame of a video that is the first at or after a multiple of step seconds.
+
+    Times are counted from the first frame at or after start, in seconds of the video.
+    """
     import av
     import av.error
 
     try:
         with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+            stream = _pictures(container, path)
             stream.thread_type = "AUTO"
+            if start > 0:
+                container.seek(int(start * av.time_base))
             due, first = 0.0, None
             for frame in container.decode(stream):
                 time = float(frame.time or 0.0)
+                if time + 1e-6 < start:  # it was sought from the last frame that stands alone
+                    continue
                 first = time if first is None else first
                 if time - first + 1e-6 >= due:
                     yield time - first, frame.to_ndarray(format="rgb24")

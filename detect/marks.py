@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vasari.detect.constancy import RATE
 from vasari.detect.corpus import GENERATED, Pair, Plan, marked
 from vasari.detect.crops import SAMPLE_STEP
 from vasari.detect.encoding import decode, encode
-from vasari.detect.scoring import Detector, mean_evidence
+from vasari.detect.scoring import Detector, weigh
 from vasari.errors import VasariError
 from vasari.generate.marking import to_i420
 
@@ -52,7 +53,12 @@ def mark_effects(
 
 def _probability(pair: Pair, planes: Iterable[ImageArray], detector: Detector) -> float | None:
     """The probability of a clip that is encoded and decoded in memory."""
-    step = max(round(SAMPLE_STEP * pair.fps / 2), 1)
-    frames = list(decode(encode(planes, pair.encoding, pair.fps)))[::step]
-    scores, _ = detector.look((index / pair.fps, frame) for index, frame in enumerate(frames))
-    return detector.calibration.clip.probability(mean_evidence(scores)) if scores else None
+    frames = list(decode(encode(planes, pair.encoding, pair.fps)))
+    step = max(round(SAMPLE_STEP * pair.fps), 1)
+    sampled = ((index / pair.fps, frames[index]) for index in range(0, len(frames), step))
+    scores, _ = detector.look(sampled)
+    if not scores:
+        return None
+    movement = detector.movement([frames[:: max(round(pair.fps / RATE), 1)]])
+    evidence, operating = weigh(scores, movement, detector.calibration)
+    return operating.probability(evidence)

@@ -20,17 +20,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vasari.detect.constancy import RATE, SECONDS, constancy
 from vasari.detect.crops import SAMPLE_STEP, Box, FaceFinder, Media, Sample, open_media
 from vasari.models.detector import Calibration, DetectorNetwork, Operating, load_detector, look_of
 
 Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 
 MIN_FACE = 48  # pixels of the detected face: below, nothing of the generator is left to see
 MIN_FRAMES = 3  # of a video that show a face: below, one bad frame would decide
 MIN_SHARE = 0.3  # of the sampled frames that must show a face
 BATCH = 8  # crops that the network looks at together
-WINDOW = 3  # samples that a suspicious stretch has at least
+WINDOW = 5  # samples that a suspicious stretch has at least
+STRETCHES = 3  # of a video, in which the face is followed
 WEAK = "the evidence is weak"  # neither enough for "generated" nor for "not generated"
 
 
@@ -78,6 +81,8 @@ class Detection:
     sampled: int  # frames looked at
     suspicious: tuple[Interval, ...]  # the most suspicious first
     frame_rate: float | None  # of a video
+    # Log odds of how the face changes while it moves; None where it does not, or is not followed.
+    movement: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON can hold it; heat maps are left out."""
@@ -120,17 +125,17 @@ class Detector:
         """
         media = open_media(path)
         frames, sampled = self.look(media.samples())
-        operating = self.calibration.frame if media.rate is None else self.calibration.clip
-        probability = _probability(frames, operating)
+        movement = self.movement(stretches(media)) if frames else None
+        evidence, operating = weigh(frames, movement, self.calibration, media.rate is None)
         decision = Decision.CANNOT_SAY
         reason = why_not(media, frames, sampled, self.calibration)
         if not reason:
-            decision, reason = decide(mean_evidence(frames), operating)
+            decision, reason = decide(evidence, operating)
         return Detection(
             path=str(path),
             decision=decision,
             reason=reason,
-            probability=probability,
+            probability=operating.probability(evidence) if frames else None,
             threshold=operating.threshold,
             false_alarm_rate=operating.false_alarm_rate,
             miss_rate=operating.miss_rate,
@@ -138,9 +143,22 @@ class Detector:
             clear_miss_rate=operating.clear_miss_rate,
             frames=frames,
             sampled=sampled,
-            suspicious=suspicious_seconds(frames, operating) if media.rate else (),
+            suspicious=suspicious_seconds(frames, self.calibration.clip) if media.rate else (),
             frame_rate=media.rate,
+            movement=movement,
         )
+
+    def movement(self, stretches: Iterable[Sequence[ImageArray]]) -> float | None:
+        """The log odds of how a face changes while it speaks, the mean over stretches of frames.
+
+        None of a face that does not speak or is not followed, and where the detector looks at
+        single frames alone.
+        """
+        head = self.calibration.movement
+        if head is None:
+            return None
+        odds = [head.log_odds(found.tolist()) for found in movements(stretches)]
+        return float(np.mean(odds)) if odds else None
 
     def look(
         self, frames: Iterable[tuple[float, ImageArray]]
@@ -232,10 +250,36 @@ def mean_evidence(frames: Sequence[FrameScore]) -> float:
     return float(np.mean([frame.score for frame in frames]))
 
 
-def _probability(frames: Sequence[FrameScore], operating: Operating) -> float | None:
-    if not frames:
-        return None
-    return operating.probability(mean_evidence(frames))
+def stretches(media: Media) -> Iterator[list[ImageArray]]:
+    """The stretches of a video in which its face is followed.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    return media.stretches(SECONDS, RATE, STRETCHES)
+
+
+def movements(stretches: Iterable[Sequence[ImageArray]]) -> Iterator[Float64Array]:
+    """How the face changes in those stretches in which it speaks, as `constancy` has it."""
+    for stretch in stretches:
+        found = constancy(stretch)
+        if found is not None:
+            yield found
+
+
+def weigh(
+    frames: Sequence[FrameScore],
+    movement: float | None,
+    calibration: Calibration,
+    picture: bool = False,
+) -> tuple[float, Operating]:
+    """The evidence of frames and movement together, and how to read it."""
+    evidence = mean_evidence(frames) if frames else 0.0
+    if picture:
+        return evidence, calibration.frame
+    if movement is None or calibration.movement is None:
+        return evidence, calibration.clip
+    return calibration.clip.log_odds(evidence) + movement, calibration.movement.operating
 
 
 def decide(evidence: float, operating: Operating) -> tuple[Decision, str]:

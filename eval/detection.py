@@ -24,6 +24,7 @@ from vasari.detect.corpus import GENERATED, IMAGE_SUFFIXES, VIDEO_SUFFIXES, read
 from vasari.detect.encoding import Encoding, encode
 from vasari.detect.scoring import WEAK, Decision, Detection, Detector
 from vasari.errors import InputError, VasariError
+from vasari.models.calibrate_detector import read_calibration
 from vasari.models.detector import Calibration, DetectorNetwork
 
 FloatArray = npt.NDArray[np.float64]
@@ -146,13 +147,11 @@ def contender(name: str) -> Contender:
 
 
 def _from_file(path: Path) -> NetworkContender:
+    calibration = read_calibration(path)
     try:
         model = path.read_bytes()
-        calibration = Calibration.from_json(path.with_suffix(".json").read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{error.filename} cannot be read: {error.strerror}; `vasari train detector` writes it"
-        ) from error
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
     network = DetectorNetwork(model, calibration.side)
     detector = Detector(network, calibration)
     return NetworkContender(path.stem, detector, calibration, _parameters(model))

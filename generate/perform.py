@@ -142,11 +142,24 @@ def perform(video: Path | str) -> Iterator[Motion]:
         VideoError: the file cannot be read, or its first second shows no face.
     """
     rate, frames = read_frames(Path(video))
-    meshes = track_meshes(frames)
+    yield from follow(track_meshes(frames), rate, str(video))
+
+
+def follow(
+    meshes: Iterator[Float32Array | None], rate: float, name: str = "the video"
+) -> Iterator[Motion]:
+    """The motion of a face whose meshes, (478, 3) pixels each, were tracked at a rate.
+
+    Yields:
+        As `perform` does.
+
+    Raises:
+        VideoError: the first second shows no face.
+    """
     beginning = list(islice(meshes, math.ceil(rate * REST_SEARCH)))
     seen = [mesh for mesh in beginning if mesh is not None]
     if not seen:
-        raise VideoError(f"no face in the first second of {video}; give a video of one face")
+        raise VideoError(f"no face in the first second of {name}; give a video of one face")
     steady = _steadied(_poses(Tracker(resting(seen)), chain(seen[:1], beginning, meshes)))
     while block := list(islice(steady, BLOCK_FRAMES)):
         yield _motion(rate, block)

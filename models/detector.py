@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 NETWORK, CALIBRATION = "detector.onnx", "detector.json"
+REACH = 3.0  # spreads from the mean: a feature farther out counts no more than one there
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,48 @@ class Operating:
     clear_below: float  # probability below which something is called not generated
     clear_miss_rate: float  # of generated validation samples below it
 
+    def log_odds(self, evidence: float) -> float:
+        """The log odds that something of so much evidence was generated."""
+        return self.slope * evidence + self.offset
+
     def probability(self, evidence: float) -> float:
         """The probability, 0..1, that something of so much evidence was generated."""
-        return 1 / (1 + math.exp(-min(max(self.slope * evidence + self.offset, -30), 30)))
+        return 1 / (1 + math.exp(-min(max(self.log_odds(evidence), -30), 30)))
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What it means how a face changes while it moves: a logistic regression.
+
+    It looks at what `vasari.detect.constancy` measures.
+    """
+
+    means: tuple[float, ...]  # of each feature, over the clips that it was made on
+    spreads: tuple[float, ...]
+    weights: tuple[float, ...]
+    offset: float
+    operating: Operating  # for the log odds of a clip's frames plus those of its movement
+
+    def log_odds(self, features: Sequence[float]) -> float:
+        """The log odds that a face was generated that changes so."""
+        parts = zip(features, self.means, self.spreads, self.weights, strict=True)
+        return self.offset + sum(
+            weight * min(max((value - mean) / spread, -REACH), REACH)
+            for value, mean, spread, weight in parts
+        )
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What the validation people taught about the network."""
 
-    clip: Operating  # for the mean of a clip's frames
+    clip: Operating  # for the mean of a clip's frames, where nothing is known of its movement
     frame: Operating  # for a single picture
     # Contrast and sharpness (`look_of`) between which the network was validated.
     contrast: tuple[float, float]
     sharpness: tuple[float, float]
     side: int  # pixels of the crops that the network sees
+    movement: Movement | None = None  # None of a detector that looks at frames alone
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
@@ -68,6 +97,7 @@ class Calibration:
                 (float(values["contrast"][0]), float(values["contrast"][1])),
                 (float(values["sharpness"][0]), float(values["sharpness"][1])),
                 int(values["side"]),
+                _movement(values.get("movement")),
             )
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise VasariError(f"the detector's calibration is damaged: {error}") from error
@@ -75,6 +105,16 @@ class Calibration:
     def to_json(self) -> str:
         """As text that `from_json` reads."""
         return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def _movement(values: dict[str, Any] | None) -> Movement | None:
+    if values is None:
+        return None
+    means, spreads, weights = (
+        tuple(map(float, values[name])) for name in ("means", "spreads", "weights")
+    )
+    operating = Operating(**values["operating"])
+    return Movement(means, spreads, weights, float(values["offset"]), operating)
 
 
 class DetectorNetwork:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-WIDTHS = (16, 24, 48, 80)
+WIDTHS = (32, 48, 96, 128)
 RESIDUAL_LIMIT = 0.12  # of the range of luma: larger residues are edges of the scene
 
 # High-pass kernels of steganalysis (Fridrich & Kodovsky 2012), which leave what a camera, a codec

@@ -8,11 +8,18 @@ from vasari.errors import VasariError
 from vasari.lazy import Entry, LazyGroup
 
 TRAININGS = {
+    "calibration": Entry(
+        "vasari.models.calibrate_detector_command:calibration",
+        "Calibrate a trained detector on whole clips.",
+    ),
     "detector": Entry(
         "vasari.models.train_detector_command:detector", "Train a detector on a corpus."
     ),
     "motion": Entry(
         "vasari.models.train_motion:motion", "Train the motion of head and face on tracks."
+    ),
+    "speech-encoder": Entry(
+        "vasari.models.train_speech_encoder:speech_encoder", "Train what hears for the lips."
     ),
     "touch-up": Entry(
         "vasari.models.train_touchup:touch_up", "Train the touch-up of the eyes on clips."

@@ -33,9 +33,11 @@ DATA = ("original", "augmented", "pseudo")
     type=click.Choice(DATA),
     help="Clips as they are; also encoded, scaled and coloured anew; also fakes of other kinds.",
 )
-@click.option("--steps", default=6000, show_default=True, help="Batches of 10 pairs.")
-@click.option("--rate", default=1.5e-3, show_default=True, help="Highest learning rate.")
+@click.option("--steps", default=8000, show_default=True, help="Batches of 10 pairs.")
+@click.option("--minutes", type=float, help="Of processor time, instead of a number of steps.")
+@click.option("--rate", default=2e-3, show_default=True, help="Highest learning rate.")
 @click.option("--seed", default=0, show_default=True, help="Draws pairs and changes.")
+@click.option("--bfloat16", is_flag=True, help="Faster on processors that know it.")
 @click.option("--threads", default=1, show_default=True, help="Of the processor.")
 def detector(
     *,
@@ -44,8 +46,10 @@ def detector(
     network: str,
     data: str,
     steps: int,
+    minutes: float | None,
     rate: float,
     seed: int,
+    bfloat16: bool,
     threads: int,
 ) -> None:
     """Train a detector on CORPUS, which `vasari corpus build` made.
@@ -73,7 +77,9 @@ def detector(
         changed=data != "original",
         pseudo=data == "pseudo",
         steps=steps,
+        minutes=minutes,
         rate=rate,
         seed=seed,
+        bfloat16=bfloat16,
     )
     train(corpus, output, options, click.echo)

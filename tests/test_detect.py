@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import wave
 
+import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from vasari.detect import heatmap
+from vasari.detect import crops, heatmap
 from vasari.detect.command import detect
 from vasari.detect.crops import Box, FaceFinder, open_media
 from vasari.detect.encoding import Encoding, decode, encode
 from vasari.detect.scoring import WEAK, Decision, Detector, FrameScore, suspicious_seconds
-from vasari.errors import InputError
+from vasari.errors import InputError, VideoError
 from vasari.generate.marking import to_i420
 from vasari.models.detector import Calibration, Operating
 
@@ -61,6 +63,13 @@ def write_video(path, frames, fps=10.0):
     return path
 
 
+def write_sound(path):
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 16000, 0, "NONE", ""))
+        sound.writeframes(bytes(32000))
+    return path
+
+
 def test_encoding_keeps_frames_and_scales(astronaut):
     frames = [astronaut.image, astronaut.image[:, ::-1].copy()] * 3
     clip = encode((to_i420(f) for f in frames), Encoding(256, 256, 18), 25.0)
@@ -83,7 +92,45 @@ def test_the_face_is_found(astronaut):
 def test_frames_are_sampled_by_time(talk):
     media = open_media(talk)
     assert media.rate == 10
-    assert [time for time, _ in media.samples()] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5])
+    times = [0, 0.3, 0.5, 0.8, 1, 1.3, 1.5, 1.8, 2, 2.3, 2.5, 2.8]  # of ten frames a second
+    assert [time for time, _ in media.samples()] == pytest.approx(times)
+
+
+def test_stretches_lie_apart(talk):
+    media = open_media(talk)
+    (whole,) = media.stretches(2.0, 12.5, 3)
+    assert len(whole) == 20  # the video has no more than ten frames a second
+    stretches = list(media.stretches(0.5, 5.0, 2))
+    assert [len(stretch) for stretch in stretches] == [3, 3]
+    assert list(open_media_of_a_picture(talk.parent).stretches(2.0, 12.5, 3)) == []
+
+
+def open_media_of_a_picture(folder):
+    Image.new("RGB", (64, 64)).save(folder / "grey.png")
+    return open_media(folder / "grey.png")
+
+
+def test_stretches_are_sought(tmp_path):
+    shades = [np.full((64, 64, 3), 8 * k, np.uint8) for k in range(30)]
+    media = open_media(write_video(tmp_path / "shades.mp4", shades))
+    firsts = [stretch[0].mean() / 8 for stretch in media.stretches(0.5, 10.0, 3)]
+    assert firsts == pytest.approx([4, 13, 21], abs=1.1)
+
+
+def test_a_video_without_pictures(tmp_path):
+    with (
+        pytest.raises(VideoError, match="no picture"),
+        av.open(str(write_sound(tmp_path / "a.wav"))) as container,
+    ):
+        crops._pictures(container, tmp_path / "a.wav")
+
+
+def test_a_frame_that_is_too_large(talk, monkeypatch):
+    monkeypatch.setattr("vasari.provenance.media.MAX_PIXELS", 512 * 512 - 1)
+    with pytest.raises(VideoError, match="neither"):
+        open_media(talk)
+    with pytest.raises(VideoError, match="512 x 512"):
+        list(crops._sampled(talk, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +147,7 @@ def test_the_decision(talk, evidence, decision, reason):
     assert found.decision is decision
     assert found.probability == pytest.approx(1 / (1 + np.exp(-evidence)))
     assert found.reason == reason
-    assert len(found.frames) == found.sampled == 6
+    assert len(found.frames) == found.sampled == 12
     assert bool(found.suspicious) == (decision is Decision.GENERATED)
 
 
@@ -151,9 +198,9 @@ def test_what_is_no_media(tmp_path, content):
 
 
 def test_suspicious_seconds_are_ordered():
-    values = [-4, -4, 5, 5, 5, -4, -4, -4, 9, 9, 9, -4]
+    values = np.repeat([-4, -4, 5, 5, 5, -4, -4, -4, 9, 9, 9, -4], 2)
     frames = [
-        FrameScore(k / 2, v, 100, Box(0, 0, 10), (1, 1), np.full((1, 1), v))
+        FrameScore(k / 4, v, 100, Box(0, 0, 10), (1, 1), np.full((1, 1), v))
         for k, v in enumerate(values)
     ]
     first, second = suspicious_seconds(frames, POINT)
@@ -175,7 +222,7 @@ def test_heat_is_drawn_where_the_evidence_is(astronaut):
 def test_heat_maps_are_written(talk, tmp_path, suffix):
     output = tmp_path / f"heat{suffix}"
     heatmap.write(detector(3.0).score(talk), output)
-    assert open_media(output).rate == (2 if suffix == ".mp4" else None)
+    assert open_media(output).rate == (4 if suffix == ".mp4" else None)
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
 
@@ -184,7 +231,7 @@ def test_the_command(talk, portrait_file, monkeypatch):
     plain = CliRunner().invoke(detect, [str(talk)])
     assert plain.exit_code == 0
     assert "generated (probability 0.95" in plain.output
-    assert "6 of 6 sampled frames" in plain.output
+    assert "12 of 12 sampled frames" in plain.output
     lines = CliRunner().invoke(detect, [str(talk), str(portrait_file), "--json"]).stdout
     records = [json.loads(line) for line in lines.splitlines()]
     assert [record["decision"] for record in records] == ["generated"] * 2

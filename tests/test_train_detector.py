@@ -11,10 +11,12 @@ pytest.importorskip("onnx")
 from vasari.models.detector import DetectorNetwork  # noqa: E402
 from vasari.models.detector_network import make_network  # noqa: E402
 from vasari.models.train_detector import (  # noqa: E402
+    Clock,
     Faces,
     Options,
     Sampler,
     export,
+    schedule,
     scores,
 )
 
@@ -53,3 +55,15 @@ def test_pseudo_fakes_differ_from_their_source(crops):
     images, _ = sampler.batch(30)
     same = [torch.equal(a, b) for a, b in zip(images[::2], images[1::2], strict=True)]
     assert 3 < sum(same) < 27  # here the generator's own crops are the real ones
+
+
+def test_the_rate_rises_and_falls():
+    rates = [schedule(progress) for progress in (0.0, 0.025, 0.05, 0.5, 1.0)]
+    assert rates == pytest.approx([0.01, 0.5, 1.0, 0.539, 0.0], abs=0.01)
+
+
+def test_a_training_ends_by_steps_or_by_minutes():
+    clock = Clock(Options(steps=4))
+    clock.step = 3
+    assert clock.progress() == 0.75
+    assert Clock(Options(steps=4, minutes=1e-9)).progress() > 1

@@ -1,0 +1,196 @@
+"""Calibrate a detector on whole clips: `vasari train calibration CORPUS DETECTOR.onnx`.
+
+Probabilities and thresholds come from validation people, whose clips are looked at just as
+`vasari detect` does, each as it is and encoded anew. What it means how a face changes while it
+moves is learned from the people of training and validation together, as it takes six numbers only;
+a validation person's own clips are judged by what the others taught.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vasari.detect.calibration import logistic, operating_point, range_of
+from vasari.detect.corpus import GENERATED, SCALES, Clip, read_manifest
+from vasari.detect.crops import open_media
+from vasari.detect.encoding import Encoding, decode, encode
+from vasari.detect.scoring import Detector, FrameScore, movements, stretches
+from vasari.errors import InputError, OutputError
+from vasari.models.detector import Calibration, DetectorNetwork, Movement, Operating
+
+Float64Array = npt.NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+SEED = 3  # draws how validation clips are encoded anew
+ANEW_CRF = (20, 40)
+VALIDATION = "validation"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was seen in a clip."""
+
+    person: str
+    generated: bool
+    frames: tuple[FrameScore, ...]  # of validation clips
+    movement: Float64Array | None  # the mean of its stretches
+
+    @property
+    def evidence(self) -> float:
+        """The mean over the frames."""
+        return float(np.mean([frame.score for frame in self.frames]))
+
+
+def calibrate_clips(
+    corpus: Path, network: Path, *, movement: bool = True, progress: Progress | None = None
+) -> Calibration:
+    """Calibrate the network of an ONNX file that has a first calibration beside it.
+
+    Args:
+        corpus: that it was trained on.
+        network: the ONNX file.
+        movement: whether it also counts how a face changes while it moves.
+        progress: is told how many clips are done, and of how many.
+
+    Raises:
+        InputError: a file cannot be read, or there is no validation clip that shows a face.
+    """
+    first = read_calibration(network)
+    detector = Detector(DetectorNetwork(network.read_bytes(), first.side), first)
+    clips = [c for c in read_manifest(corpus) if c.split != "test" and _tells(c, movement)]
+    seen: list[tuple[Clip, Looked]] = []
+    for done, clip in enumerate(clips, 1):
+        seen += [(clip, each) for each in _looked(corpus, clip, detector, movement)]
+        if progress is not None:
+            progress(done, len(clips))
+    held_out = [each for clip, each in seen if clip.split == VALIDATION and each.frames]
+    if len({each.generated for each in held_out}) < 2:
+        raise InputError(f"{corpus} has no validation clips of both classes that show a face")
+    operating = operating_point(*_classes(held_out, [each.evidence for each in held_out]))
+    frames = [
+        dataclasses.replace(each, frames=(frame,)) for each in held_out for frame in each.frames
+    ]
+    looks = np.array([f.look for each in held_out if not each.generated for f in each.frames])
+    contrast, sharpness = range_of(looks)
+    return Calibration(
+        clip=operating,
+        frame=operating_point(*_classes(frames, [each.evidence for each in frames])),
+        contrast=contrast,
+        sharpness=sharpness,
+        side=first.side,
+        movement=_movement([each for _, each in seen], held_out, operating) if movement else None,
+    )
+
+
+def read_calibration(network: Path) -> Calibration:
+    """The calibration beside an ONNX file.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return Calibration.from_json(network.with_suffix(".json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{error.filename} cannot be read: {error.strerror}; `vasari train detector` writes it"
+        ) from error
+
+
+def write_calibration(calibration: Calibration, network: Path) -> None:
+    """Put a calibration beside an ONNX file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = network.with_suffix(".json")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        draft.write_text(calibration.to_json(), encoding="utf-8")
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _tells(clip: Clip, movement: bool) -> bool:
+    """Whether a clip teaches anything: of training people, those whose face moves do."""
+    moves = clip.kind == "video" or clip.label == GENERATED
+    return clip.split == VALIDATION or (movement and moves)
+
+
+def _looked(corpus: Path, clip: Clip, detector: Detector, movement: bool) -> Iterator[Looked]:
+    path = corpus / clip.clip
+    if clip.split != VALIDATION:
+        yield _look(path, clip, None, movement)
+        return
+    yield _look(path, clip, detector, movement)
+    with tempfile.TemporaryDirectory(prefix="vasari-calibrate-") as folder:
+        anew = Path(folder) / "anew.mp4"
+        anew.write_bytes(_encoded_anew(path.read_bytes(), clip))
+        yield _look(anew, clip, detector, movement)
+
+
+def _look(path: Path, clip: Clip, detector: Detector | None, movement: bool) -> Looked:
+    media = open_media(path)
+    frames = detector.look(media.samples())[0] if detector else ()
+    found = list(movements(stretches(media))) if movement else []
+    mean = np.mean(found, axis=0) if found else None
+    return Looked(clip.person, clip.label == GENERATED, frames, mean)
+
+
+def _encoded_anew(encoded: bytes, clip: Clip) -> bytes:
+    """A clip in another quality and size, the same for both clips of a pair."""
+    from vasari.generate.marking import to_i420
+
+    random = np.random.default_rng([SEED, *clip.pair.encode()])
+    scale, crf = float(random.choice(SCALES)), int(random.integers(*ANEW_CRF))
+    sides = [round(length * scale / 2) * 2 for length in (clip.width, clip.height)]
+    planes = (to_i420(frame) for frame in decode(encoded))
+    return encode(planes, Encoding(sides[0], sides[1], crf), clip.fps)
+
+
+def _classes(seen: list[Looked], values: list[float]) -> tuple[Float64Array, Float64Array]:
+    """Values of the real and of the generated ones."""
+    generated = np.array([each.generated for each in seen])
+    return np.array(values)[~generated], np.array(values)[generated]
+
+
+def _movement(seen: list[Looked], held_out: list[Looked], clip: Operating) -> Movement:
+    """Learn from all; draw the lines on validation people, each judged by the others' teaching."""
+    known = [each for each in seen if each.movement is not None]
+    judged = [each for each in held_out if each.movement is not None]
+    odds = []
+    for each in judged:
+        others = _regression([other for other in known if other.person != each.person], clip)
+        assert each.movement is not None
+        odds.append(clip.log_odds(each.evidence) + others.log_odds(each.movement.tolist()))
+    return dataclasses.replace(
+        _regression(known, clip), operating=operating_point(*_classes(judged, odds))
+    )
+
+
+def _regression(known: list[Looked], operating: Operating) -> Movement:
+    """A logistic regression in which both classes, and in a class all people, weigh the same."""
+    samples = np.array([each.movement for each in known])
+    keys = [(each.generated, each.person) for each in known]
+    weights = np.array([1 / keys.count(key) for key in keys])
+    labels = np.array([each.generated for each in known])
+    for label in (False, True):
+        weights[labels == label] /= weights[labels == label].sum()
+    means, spreads = samples.mean(axis=0), samples.std(axis=0)
+    values = logistic((samples - means) / spreads, labels.astype(np.float64), weights)
+    return Movement(
+        means=tuple(means.tolist()),
+        spreads=tuple(spreads.tolist()),
+        weights=tuple(values[:-1].tolist()),
+        offset=float(values[-1]),
+        operating=operating,
+    )
