@@ -68,9 +68,9 @@ def _of_kept(state: State, recovered: Recovered) -> tuple[str, ...]:
     if state is State.STRIPPED:
         follows += ("The manifest that was kept says how the original was made.",)
     if recovered.looks_alike:
-        follows += ("Its frames look like those of that original.",)
+        follows += ("Its frames look like those of the kept original.",)
     if recovered.looks_alike and recovered.differences:
-        follows += (f"It differs from that original: {'; '.join(recovered.differences)}.",)
+        follows += (f"It differs from the kept original: {'; '.join(recovered.differences)}.",)
     return follows
 
 
@@ -117,7 +117,8 @@ _DOES_NOT_FOLLOW = {
     ),
     State.VALID: (
         "Who signed it: anyone can put any name into a certificate of their own. Ask the supposed "
-        "maker for their root certificate over a channel that you trust, and pass it with --trust.",
+        "maker for their root certificate over a channel that you trust, and check again with it "
+        "among the trust anchors (--trust).",
         "That what is shown happened, or that the words were ever spoken.",
         "That the person shown agreed to it.",
     ),
@@ -141,13 +142,13 @@ _DOES_NOT_FOLLOW = {
 
 # In place of the first, where a kept manifest was found.
 _COPIED = (
-    "That this file is that original: its bytes differ, and a watermark can be copied onto other "
-    "frames. Compare the two."
+    "That this file is the kept original: its bytes differ, and a watermark can be copied onto "
+    "other frames. Compare the two."
 )
 
 _UNLIKE = (
-    "That it is that original: its frames look different. The watermark may have been copied onto "
-    "other frames, or the original was mirrored, set into a larger picture or cut down a lot. "
+    "That it is the kept original: its frames look different. The watermark may have been copied "
+    "onto other frames, or the original was mirrored, set into a larger picture or cut down a lot. "
     "Compare the two."
 )
 

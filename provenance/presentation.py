@@ -14,9 +14,11 @@ from vasari.provenance.findings import UNTRUSTED
 from vasari.provenance.layers import State
 from vasari.provenance.verdict import Verdict
 from vasari.provenance.wording import (
+    OWN_WORDS,
     detector_words,
     facts,
     history_words,
+    is_own,
     lead_words,
     likeness_words,
     origin_words,
@@ -77,7 +79,10 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, RenderableType]]:
         yield "Kept manifest", Text(f"“{recovered.manifest.title}”", style="bold")
         yield "Found", Text(lead_words(recovered))
         yield "Frames", Text(likeness_words(recovered))
-        yield from _manifest_rows(recovered.manifest)
+        if is_own(recovered, verdict.manifest):
+            yield "Manifest", Text(OWN_WORDS)
+        else:
+            yield from _manifest_rows(recovered.manifest)
 
 
 def _no_manifest(verdict: Verdict) -> str:

@@ -21,9 +21,11 @@ from vasari.provenance.pictures import duration, key_frames, thumbnails
 from vasari.provenance.store import ManifestStore
 from vasari.provenance.verdict import Verdict
 from vasari.provenance.wording import (
+    OWN_WORDS,
     detector_words,
     facts,
     history_words,
+    is_own,
     lead_words,
     likeness_words,
     origin_words,
@@ -36,7 +38,7 @@ Pictures = Mapping[str, bytes]  # address in a manifest store -> JPEG
 _TITLES = {
     State.TRUSTED: ("Intact, known signer", "good"),
     State.VALID: ("Intact, unknown signer", "fair"),
-    State.INVALID: ("Broken", "bad"),
+    State.INVALID: ("Not to be relied on", "bad"),
     State.STRIPPED: ("Manifest removed", "bad"),
     State.NONE: ("No provenance", "none"),
 }
@@ -46,10 +48,10 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 _STYLE = """
 :root { --ink: #1c1d1f; --soft: #5c6066; --line: #dcdfe3; --paper: #fff; --wash: #f5f6f8;
-  --good: #146c36; --fair: #8a5a00; --bad: #a31621; --none: #3d4450; }
+  --seen: #5b7186; --good: #146c36; --fair: #8a5a00; --bad: #a31621; --none: #3d4450; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e9eb; --soft: #a3a8b0; --line: #34383e;
-  --paper: #16181b; --wash: #1f2226; --good: #58c27d; --fair: #e0aa4a; --bad: #ff7b84;
-  --none: #b4bcc8; } }
+  --paper: #16181b; --wash: #1f2226; --seen: #8fa6bc; --good: #58c27d; --fair: #e0aa4a;
+  --bad: #ff7b84; --none: #b4bcc8; } }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 52rem; padding: 1.5rem 1rem 3rem; background: var(--paper);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
@@ -59,7 +61,8 @@ body { margin: 0 auto; max-width: 52rem; padding: 1.5rem 1rem 3rem; background: 
 .good { --tone: var(--good) } .fair { --tone: var(--fair) } .bad { --tone: var(--bad) }
 .none { --tone: var(--none) }
 h1 { font-size: 1.4rem; line-height: 1.3; margin: .2rem 0 0 }
-h2 { font-size: 1.05rem; margin: 2rem 0 .6rem; border-bottom: 1px solid var(--line) }
+h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line) }
+h3 { font-size: 1rem; margin: 1.4rem 0 .4rem }
 p.file, footer, figcaption, .soft { color: var(--soft); font-size: .875rem }
 dl { display: grid; grid-template-columns: minmax(7rem, 11rem) 1fr; gap: .35rem 1rem; margin: 0 }
 dt { color: var(--soft) } dd { margin: 0 }
@@ -79,13 +82,13 @@ figure { margin: 0 0 .8rem } figure img { width: 100%; border-radius: .3rem; dis
 .pairs figure { display: grid; gap: .25rem }
 .line { position: relative; height: .75rem; border-radius: .375rem; background: var(--line);
   overflow: hidden; print-color-adjust: exact }
-.line i { position: absolute; top: 0; bottom: 0; min-width: 2px; background: var(--good) }
+.line i { position: absolute; top: 0; bottom: 0; min-width: 2px; background: var(--seen) }
 .ends { display: flex; justify-content: space-between; gap: 1rem; margin: .25rem 0 }
 code { font-size: .875em }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .6rem }
 @media (max-width: 32rem) { .strip { grid-template-columns: repeat(3, 1fr) }
   dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .6rem } }
-@media print { body { max-width: none; padding: 0 } h2 { break-after: avoid }
+@media print { body { max-width: none; padding: 0 } h2, h3 { break-after: avoid }
   figure, li { break-inside: avoid } }
 """
 
@@ -159,6 +162,11 @@ def _frames(verdict: Verdict, frames: list[bytes], originals: list[bytes]) -> It
     if not frames:
         return
     yield f"<h2>This {verdict.kind.value}{' and the kept original' if originals else ''}</h2>"
+    if originals:
+        yield (
+            f'<p class="soft">Above this {verdict.kind.value}, below the original at the same '
+            f"share of its length. The frames {_text(likeness_words(verdict.recovered[0]))}.</p>"
+        )
     yield f'<div class="strip{" pairs" if originals else ""}">'
     for index, frame in enumerate(frames):
         yield f"<figure>{_image(frame, f'frame {index + 1} of this {verdict.kind.value}')}"
@@ -167,11 +175,6 @@ def _frames(verdict: Verdict, frames: list[bytes], originals: list[bytes]) -> It
             yield _image(original, f"frame {index + 1} of the original")
         yield "</figure>"
     yield "</div>"
-    if originals:
-        yield (
-            f'<p class="soft">Above this {verdict.kind.value}, below the original at the same '
-            f"share of its length. The frames {_text(likeness_words(verdict.recovered[0]))}.</p>"
-        )
 
 
 def _evidence(verdict: Verdict, seconds: float, store: ManifestStore | None) -> Iterator[str]:
@@ -193,6 +196,9 @@ def _evidence(verdict: Verdict, seconds: float, store: ManifestStore | None) -> 
         yield f"<h2>Kept manifest “{_text(manifest.title)}”</h2>"
         yield f"<p>It was {lead_words(recovered)}. The frames {_text(likeness_words(recovered))}. "
         yield f'<span class="soft">Kept on {recovered.kept[:10]}.</span></p>'
+        if is_own(recovered, verdict.manifest):
+            yield f"<p>It is {OWN_WORDS}.</p>"
+            continue
         entry = store.by_label(recovered.label) if store is not None else None
         yield from _manifest(manifest, entry.manifest if entry else b"")
 
@@ -221,8 +227,8 @@ def _manifest(manifest: Manifest, source: Path | bytes) -> Iterator[str]:
     cells = (f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in facts(manifest).items())
     yield f"<dl>{''.join(cells)}</dl>"
     if manifest.origins:
-        yield f"<h2>Made from</h2>{_tree(manifest.origins, pictures)}"
-    yield f"<h2>Checked</h2>{_checks(manifest)}"
+        yield f"<h3>Made from</h3>{_tree(manifest.origins, pictures)}"
+    yield f"<h3>Checked</h3>{_checks(manifest)}"
 
 
 def _addresses(manifest: Manifest) -> Iterator[str]:
@@ -250,11 +256,10 @@ def _branch(origin: Origin, pictures: Pictures) -> str:
 
 
 def _checks(manifest: Manifest) -> str:
+    broken = [each for each in manifest.failures if each.code != UNTRUSTED]
     lines = [
-        *(
-            _check("unknown" if each.code == UNTRUSTED else "no", each)
-            for each in manifest.failures
-        ),
+        *(_check("no", each) for each in broken),
+        *(_check("unknown", each) for each in manifest.failures if each not in broken),
         *(_check("ok", each) for each in manifest.successes),
         *(_check("note", each) for each in manifest.notes),
     ]

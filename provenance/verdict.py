@@ -145,7 +145,8 @@ def _read_watermark(path: Path, kind: MediaKind, manifest: Manifest | None) -> W
     try:
         reading = read_video(path, transformed=not upright)
     except VasariError as error:
-        return Watermark(None, None, None, f"could not be looked for: {error}")
+        reason = str(error).removeprefix(f"{path}: ")
+        return Watermark(None, None, None, f"could not be looked for: {reason}")
     if reading is None:
         note = "none could be read, although the manifest names one" if stated else "none found"
         return Watermark(None, None, None, note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -53,11 +54,11 @@ def facts(manifest: Manifest) -> dict[str, str]:
         "What was done": ", ".join(_deed(each) for each in manifest.actions),
         "Made by": manifest.author,
         "Consent": _consent(manifest.consent),
+        "Training AI on it": _USES.get(manifest.training, manifest.training),
         "Models": ", ".join(
             f"{name} (SHA-256 {digest[:16]}…)" for name, digest in manifest.models.items()
         ),
         "Settings": _settings(manifest.controls),
-        "Training AI on it": _USES.get(manifest.training, manifest.training),
     }
     return {name: words for name, words in said.items() if words}
 
@@ -66,8 +67,11 @@ def watermark_words(watermark: Watermark) -> str:
     """What reading the watermark gave."""
     if watermark.identifier is None or watermark.p_value is None:
         return watermark.note
-    chance = f"{watermark.p_value:.0e}" if watermark.p_value >= 1e-99 else "below 1e-99"
-    return f"{watermark.identifier}: {watermark.note} (chance of a false reading: {chance})"
+    rarity = max(1, min(-math.log10(max(watermark.p_value, 1e-99)), 99))
+    return (
+        f"{watermark.identifier}: {watermark.note} (of unmarked clips fewer than one in "
+        f"10^{rarity:.0f} read so by chance)"
+    )
 
 
 def likeness_words(recovered: Recovered) -> str:
@@ -78,6 +82,19 @@ def likeness_words(recovered: Recovered) -> str:
         None: "could not be compared with those of the original",
     }[recovered.looks_alike]
     return "; ".join((words, *recovered.differences))
+
+
+def is_own(recovered: Recovered, manifest: Manifest | None) -> bool:
+    """Whether a kept manifest is the one that the file carries itself, and says the same."""
+    kept = recovered.manifest
+    return (
+        manifest is not None
+        and (manifest.label, manifest.origins) == (kept.label, kept.origins)
+        and facts(manifest) == facts(kept)
+    )
+
+
+OWN_WORDS = "the one that the file carries: what it says is told above"
 
 
 def lead_words(recovered: Recovered) -> str:

@@ -219,7 +219,7 @@ def test_copied_watermark_is_noticed(tmp_path, monkeypatch, keeps_file):
     assert upload.state is copied.state is State.STRIPPED
     assert upload.recovered[0].looks_alike is True
     assert "leads back" in upload.headline
-    assert "Its frames look like those of that original." in upload.follows
+    assert "Its frames look like those of the kept original." in upload.follows
     assert copied.recovered[0].looks_alike is False
     assert "looks different" in copied.headline
     assert any("may have been copied" in line for line in copied.does_not_follow)

@@ -155,10 +155,34 @@ def test_files_without_pictures(speech_file, tmp_path):
     assert page.pictures == []
 
 
+def test_kept_manifest_that_the_file_carries_is_told_once(signed, in_frames, capsys):
+    in_frames(BINDING.identifier)
+    path, manifest = signed
+    content = path.read_bytes()
+    with ManifestStore.default() as store:
+        store.add(manifest, path)
+        path.write_bytes(flipped_media(content))
+        page = Page(render_report(verify(path, store=store), store))
+        assert page.words.count("Declared as") == 1
+        assert "the one that the file carries" in page.words
+        assert "✘" not in page.words  # it stands in the styles
+        assert run(["verify", str(path)]) == 4
+        assert capsys.readouterr().out.count("Declared as") == 1
+        # A statement that was edited stands beside the one that was kept.
+        path.write_bytes(content.replace(b"compositeSynthetic", b"digitalCaptureXXXX"))
+        page = Page(render_report(verify(path, store=store), store))
+        assert page.words.count("Declared as") == 2
+
+
+def flipped_media(content: bytes) -> bytes:
+    """A file with a byte of its last frame changed."""
+    return content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]
+
+
 def test_broken_file(signed):
     content = signed[0].read_bytes()
     signed[0].write_bytes(content[: len(content) // 2])
-    assert "Broken" in Page(render_report(verify(signed[0]))).words
+    assert "Not to be relied on" in Page(render_report(verify(signed[0]))).words
 
 
 def test_command_writes_the_page(signed, tmp_path, capsys):

@@ -213,7 +213,7 @@ def test_watermark_that_cannot_be_read_breaks_nothing(signed, in_frames, monkeyp
     assert verdict.watermark.note == "none could be read, although the manifest names one"
 
     def failing(path, **options):
-        raise VideoError("no frame can be decoded")
+        raise VideoError(f"{path}: no frame can be decoded")
 
     monkeypatch.setattr(watermark_reading, "read_video", failing)
     assert verify(signed).watermark.note == "could not be looked for: no frame can be decoded"

@@ -71,7 +71,7 @@ def test_intact_by_an_unknown_signer(signed, in_frames, capsys):
         "created, watermarked",
         "00c0ffee1234: read, and the manifest names the same one",
         "What does not follow",
-        "pass it with --trust",
+        "(--trust)",
     ):
         assert words in text
 
