@@ -12,7 +12,8 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,14 +23,15 @@ import click
 import numpy as np
 
 from vasari.eval.watermark_attacks import ATTACKS, SECONDS, Attack
-from vasari.eval.watermark_clips import Clip, encoded, load, luma, picture_of, planes_of
+from vasari.eval.watermark_clips import FPS, Clip, encoded, load, luma, picture_of, planes_of
 from vasari.watermark.embedding import Embedder
 from vasari.watermark.payload import format_identifier
 from vasari.watermark.peers import METHODS, Peer
 from vasari.watermark.reading import read_video
 
-WILSON = 1.96  # for intervals of 95 %
-COST = "cost"  # stands for an attack where a line of the results tells what marking costs
+NORMAL = 1.96  # standard deviations on each side of an interval of 95 %
+# In place of an attack: what marking costs, and a clip whose second third is not marked.
+COST, SPLICE = "cost", "spliced"
 SSIM_STEP = 25  # of how many frames the similarity of one is taken
 # Frames of each clip that are marked: rivaGan takes more than a second for one.
 PEER_FRAMES = {"dwtDct": 25, "dwtDctSvd": 25, "rivaGan": 4}
@@ -40,8 +42,8 @@ class Method(Protocol):
 
     frames: int | None  # that it is given of a clip; None for all
 
-    def mark(self, clip: Clip, payload: str) -> Clip:
-        """A marked copy of a clip."""
+    def mark(self, clip: Clip, payload: str) -> tuple[Clip, float]:
+        """A marked copy of a clip, and the processor time that marking took, in seconds."""
 
     def read(self, path: Path) -> str | None:
         """The payload of a file, if it tells one."""
@@ -55,14 +57,16 @@ class Vasari:
 
     frames: int | None = None
 
-    def mark(self, clip: Clip, payload: str) -> Clip:
-        """A marked copy of a clip."""
+    def mark(self, clip: Clip, payload: str) -> tuple[Clip, float]:
+        """A marked copy of a clip, and the time it took: the planes are what an encoder has."""
         height, width = clip[0].shape[:2]
-        embedder = Embedder(int(payload, 16), height, width)
         copies = [planes_of(picture) for picture in clip]
+        begun = time.process_time()
+        embedder = Embedder(int(payload, 16), height, width)
         for planes in copies:
             embedder.mark(planes[:height], planes[height:].reshape(2, height // 2, width // 2))
-        return [picture_of(planes) for planes in copies]
+        spent = time.process_time() - begun
+        return [picture_of(planes) for planes in copies], spent
 
     def read(self, path: Path) -> str | None:
         """The identifier that a file carries."""
@@ -81,9 +85,11 @@ class Other:
         self._peer = Peer(name)
         self.frames: int | None = PEER_FRAMES[name]
 
-    def mark(self, clip: Clip, payload: str) -> Clip:
-        """A marked copy of a clip."""
-        return [self._peer.mark(picture[..., ::-1], payload)[..., ::-1] for picture in clip]
+    def mark(self, clip: Clip, payload: str) -> tuple[Clip, float]:
+        """A marked copy of a clip, and the time it took."""
+        begun = time.process_time()
+        copy = [self._peer.mark(picture[..., ::-1], payload)[..., ::-1] for picture in clip]
+        return copy, time.process_time() - begun
 
     def read(self, path: Path) -> str | None:
         """What most frames of a file say."""
@@ -111,6 +117,7 @@ class Trial:
     psnr: float = 0.0  # dB, of luma
     ssim: float = 0.0  # of luma (Wang et al. 2004)
     growth: float = 0.0  # share by which a file at CRF 23 grows
+    told: float = 0.0  # share of a spliced clip of which it is told right whether it is marked
 
 
 class Results:
@@ -137,16 +144,21 @@ class Results:
 class _MarkedClip:
     """A clip and its marked copies, of the lengths that attacks ask for, each made once."""
 
-    def __init__(self, path: Path, method: Method) -> None:
-        self._path, self._method = path, method
+    def __init__(self, path: Path, voice: Path | None, method: Method) -> None:
+        self._path, self._voice, self._method = path, voice, method
         self.payload = method.payload()
-        self._copies: dict[float, tuple[Clip, Clip]] = {}
+        self._clip: Clip = []  # the longest that was asked for
+        self._copies: dict[float, tuple[Clip, Clip, float]] = {}
 
-    def copies(self, seconds: float) -> tuple[Clip, Clip]:
-        """The clip without and with the mark."""
+    def copies(self, seconds: float) -> tuple[Clip, Clip, float]:
+        """The clip without and with the mark, and the processor time of marking a frame."""
         if seconds not in self._copies:
-            clip = load(self._path, seconds)[: self._method.frames]
-            self._copies[seconds] = clip, self._method.mark(clip, self.payload)
+            count = round(seconds * FPS)
+            if len(self._clip) < count:
+                self._clip = load(self._path, seconds, self._voice)
+            clip = self._clip[: min(count, self._method.frames or count)]
+            copy, spent = self._method.mark(clip, self.payload)
+            self._copies[seconds] = clip, copy, spent / len(clip)
         return self._copies[seconds]
 
 
@@ -155,33 +167,55 @@ def attacked(attack: Attack, clip: Clip) -> bytes:
     return encoded(attack.change(clip), attack.crf, attack.codec, attack.fps)
 
 
-def _tried(marked: _MarkedClip, method: Method, name: str) -> tuple[bool, float]:
-    """Whether the payload comes back after an attack, and the processor time of reading."""
-    attack = ATTACKS[name]
-    data = attacked(attack, marked.copies(attack.seconds)[1])
+@contextmanager
+def _file_of(data: bytes) -> Iterator[Path]:
+    """A file for as long as it is read."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         path.write_bytes(data)
+        yield path
+
+
+def _tried(marked: _MarkedClip, method: Method, name: str) -> tuple[bool, float]:
+    """Whether the payload comes back after an attack, and the processor time of reading."""
+    attack = ATTACKS[name]
+    with _file_of(attacked(attack, marked.copies(attack.seconds)[1])) as path:
         begun = time.process_time()
         read = method.read(path)
         return read == marked.payload, time.process_time() - begun
 
 
-def _cost(path: Path, marked: _MarkedClip, name: str, method: Method) -> Trial:
+def _cost(path: Path, marked: _MarkedClip, name: str) -> Trial:
     """What marking a clip costs."""
     from skimage.metrics import structural_similarity
 
-    clip, copy = marked.copies(SECONDS)
+    clip, copy, spent = marked.copies(SECONDS)
     before, after = luma(clip), luma(copy)
     pairs = list(zip(before, after, strict=True))
     error = float(np.mean([np.mean((a.astype(float) - b) ** 2) for a, b in pairs]))
-    begun = time.process_time()
-    method.mark(clip, marked.payload)
-    spent = (time.process_time() - begun) / len(clip)
     similar = [structural_similarity(a, b, data_range=255) for a, b in pairs[::SSIM_STEP]]
     growth = len(encoded(copy, 23)) / len(encoded(clip, 23)) - 1
     psnr = 10 * math.log10(255**2 / error)
     return Trial(path.name, name, COST, False, spent, psnr, float(np.mean(similar)), growth)
+
+
+def _spliced(path: Path, marked: _MarkedClip, name: str) -> Trial:
+    """What is told of a clip whose second third was replaced by the same without a mark."""
+    clip, copy, _ = marked.copies(SECONDS)
+    third = len(clip) // 3
+    data = encoded([*copy[:third], *clip[third : 2 * third], *copy[2 * third :]], 23)
+    with _file_of(data) as file:
+        begun = time.process_time()
+        reading = read_video(file)
+        spent = time.process_time() - begun
+    if reading is None:
+        return Trial(path.name, name, SPLICE, False, spent)
+    middles = (np.arange(len(clip)) + 0.5) / FPS
+    shown = [any(start <= m < end for start, end in reading.intervals) for m in middles]
+    true = [not third <= index < 2 * third for index in range(len(clip))]
+    told = float(np.mean(np.array(shown) == true))
+    same = format_identifier(reading.identifier) == marked.payload
+    return Trial(path.name, name, SPLICE, same, spent, told=told)
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -209,50 +243,65 @@ def watermark() -> None:
 )
 @click.option("--attack", "names", multiple=True, help="Only this attack; may be repeated.")
 @click.option(
+    "--speech",
+    "voices",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Sound that stills speak; more than one are taken in turn.",
+)
+@click.option(
     "--results",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File that keeps each trial, so that a run that was cut off goes on.",
 )
 def robustness(
-    clips: tuple[Path, ...], methods: tuple[str, ...], names: tuple[str, ...], results: Path | None
+    clips: tuple[Path, ...],
+    methods: tuple[str, ...],
+    names: tuple[str, ...],
+    voices: tuple[Path, ...],
+    results: Path | None,
 ) -> None:
     """Print how often the payload is read back after each attack, and what the mark costs."""
-    wanted = names or (*ATTACKS, COST)
-    if unknown := set(wanted) - {*ATTACKS, COST}:
-        raise click.BadParameter(f"{', '.join(unknown)}: one of {', '.join(ATTACKS)} is expected")
+    known = (*ATTACKS, SPLICE, COST)
+    wanted = names or known
+    if unknown := set(wanted) - set(known):
+        raise click.BadParameter(f"{', '.join(unknown)}: one of {', '.join(known)} is expected")
     kept = Results(results)
-    for path in clips:
+    for number, path in enumerate(clips):
+        voice = voices[number % len(voices)] if voices else None
         for name in methods:
-            _run(path, name, [w for w in wanted if kept.lack(path.name, name, w)], kept)
+            _run(path, voice, name, [w for w in wanted if kept.lack(path.name, name, w)], kept)
     for line in table(kept.trials):
         click.echo(line)
 
 
-def _run(path: Path, name: str, wanted: list[str], kept: Results) -> None:
+def _run(path: Path, voice: Path | None, name: str, wanted: list[str], kept: Results) -> None:
     """Make the trials of one clip and method that are still to be made."""
     if not wanted:
         return
     method = method_of(name)
-    marked = _MarkedClip(path, method)
+    marked = _MarkedClip(path, voice, method)
     for attack in wanted:
         if attack == COST:
-            kept.add(_cost(path, marked, name, method))
-        else:
+            kept.add(_cost(path, marked, name))
+        elif attack != SPLICE:
             read, seconds = _tried(marked, method, attack)
             kept.add(Trial(path.name, name, attack, read, seconds))
+        elif isinstance(method, Vasari):  # the others do not tell where they are
+            kept.add(_spliced(path, marked, name))
 
 
 def table(trials: list[Trial]) -> list[str]:
     """The lines of a table: attacks against methods, then what each method costs."""
     methods = sorted({trial.method for trial in trials}, key=lambda name: name != "vasari")
     lines = ["| attack | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
-    for attack in ATTACKS:
+    for attack in (*ATTACKS, SPLICE):
         groups = [[t for t in trials if (t.method, t.attack) == (m, attack)] for m in methods]
         if any(groups):
             lines.append(f"| {attack} | " + " | ".join(map(_share, groups)) + " |")
-    costs = [[t for t in trials if (t.method, t.attack) == (m, COST)] for m in methods]
-    for title, value in _COSTS.items():
-        cells = " | ".join(value(group) if group else "" for group in costs)
+    for title, (attack, value, form) in _MEANS.items():
+        groups = [[t for t in trials if (t.method, t.attack) == (m, attack)] for m in methods]
+        cells = " | ".join(_mean([value(t) for t in group], form) for group in groups)
         lines.append(f"| {title} | {cells} |")
     return lines
 
@@ -267,26 +316,32 @@ def _share(trials: list[Trial]) -> str:
     return f"{hits}/{len(trials)} ({low:.0%}-{high:.0%}), {seconds:.1f} s"
 
 
-def _spread(values: list[float], form: str) -> str:
-    return (
-        f"{format(np.median(values), form)} ({format(min(values), form)} to "
-        f"{format(max(values), form)})"
+def _mean(values: list[float], form: str) -> str:
+    """The mean, with its interval of 95 %, and the least and the greatest value."""
+    if not values:
+        return ""
+    mean, half = float(np.mean(values)), NORMAL * float(np.std(values)) / math.sqrt(len(values))
+    low, high, least, most = (
+        format(v, form) for v in (mean - half, mean + half, min(values), max(values))
     )
+    return f"{mean:{form}} ({low} to {high}; {least} to {most})"
 
 
-_COSTS: dict[str, Callable[[list[Trial]], str]] = {
-    "PSNR, dB": lambda group: _spread([t.psnr for t in group], ".1f"),
-    "SSIM": lambda group: _spread([t.ssim for t in group], ".4f"),
-    "bit rate at CRF 23": lambda group: _spread([t.growth for t in group], "+.1%"),
-    "marking, ms per frame": lambda group: _spread([1000 * t.seconds for t in group], ".1f"),
+# What a line of the table tells: trials of which attack, which value, its form.
+_MEANS: dict[str, tuple[str, Callable[[Trial], float], str]] = {
+    "spliced: time told right": (SPLICE, lambda trial: trial.told, ".1%"),
+    "PSNR, dB": (COST, lambda trial: trial.psnr, ".1f"),
+    "SSIM": (COST, lambda trial: trial.ssim, ".4f"),
+    "bit rate at CRF 23": (COST, lambda trial: trial.growth, "+.1%"),
+    "marking, ms per frame": (COST, lambda trial: 1000 * trial.seconds, ".2f"),
 }
 
 
 def interval(hits: int, count: int) -> tuple[float, float]:
     """Wilson's interval of 95 % for a share (Wilson 1927)."""
-    share, square = hits / count, WILSON**2
+    share, square = hits / count, NORMAL**2
     middle = (share + square / (2 * count)) / (1 + square / count)
-    half = WILSON / (1 + square / count)
+    half = NORMAL / (1 + square / count)
     half *= math.sqrt(share * (1 - share) / count + square / (4 * count**2))
     return max(0.0, middle - half), min(1.0, middle + half)
 
@@ -295,7 +350,7 @@ def interval(hits: int, count: int) -> tuple[float, float]:
 @_clips
 @click.option("--keys", default=100, show_default=True, help="Keys tried on each crop of a clip.")
 @click.option("--crops", default=4, show_default=True, help="Crops of each clip.")
-@click.option("--searched", default=0, show_default=True, help="Clips searched for geometries.")
+@click.option("--searched", default=0, show_default=True, help="Crops searched for geometries.")
 @click.option(
     "--plot", type=click.Path(path_type=Path, dir_okay=False), help="PNG of the scores' shares."
 )
@@ -309,7 +364,7 @@ def negatives(
     for line in report(scores):
         click.echo(line)
     if searched:
-        click.echo(search(clips[:searched]))
+        click.echo(search(clips, searched))
     if plot:
         draw(scores, plot)
 

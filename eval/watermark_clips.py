@@ -1,7 +1,8 @@
 """The clips that the watermark is measured on, and how they are encoded.
 
-A still is brought to life: its middle sways while its background stays, which is the hard case,
-because the errors of a background that stays do not average out.
+A still is brought to life. With a voice it speaks, by our own renderer; its frames carry no mark
+and so never leave memory. Without one its middle sways. In both, the background stays, which is the
+hard case, because the errors of a background that stays do not average out.
 """
 
 from __future__ import annotations
@@ -25,21 +26,43 @@ SIZE = 512  # pixels of the short side
 STILLS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
-def load(path: Path, seconds: float) -> Clip:
+def load(path: Path, seconds: float, voice: Path | None = None) -> Clip:
     """A clip, or a still that was brought to life, 512 pixels high or wide.
 
-    A video that is too short is played back and forth.
+    A clip that is too short is played back and forth.
     """
     count = round(seconds * FPS)
     if path.suffix.lower() in STILLS:
+        if voice is not None:
+            return _repeated(list(islice(_speaking(path, voice), count)), count)
         return list(swayed(_sized(cv2.imread(str(path))), count))
     import av
 
     with av.open(str(path)) as container:
         frames = islice(container.decode(video=0), count)
         clip = [_sized(frame.to_ndarray(format="bgr24")) for frame in frames]
+    return _repeated(clip, count)
+
+
+def _repeated(clip: Clip, count: int) -> Clip:
+    """So many frames of a clip that is played back and forth."""
     last = len(clip) - 1
     return [clip[last - abs(last - index % (2 * last or 1))] for index in range(count)]
+
+
+def _speaking(portrait: Path, voice: Path) -> Iterator[Picture]:
+    """The frames of a portrait that speaks, as they are before they are marked."""
+    from vasari.generate.animator import animate
+    from vasari.generate.controls import Controls
+    from vasari.generate.portrait import Portrait
+    from vasari.generate.render import Renderer
+    from vasari.generate.speech import Speech
+    from vasari.generate.touchup import TouchUp
+
+    head = Portrait.open(portrait, size=SIZE)
+    motions = animate(Speech.open(voice), Controls(), float(FPS))
+    for picture in Renderer(head, TouchUp(head)).frames(motions):
+        yield np.ascontiguousarray(picture[..., ::-1])
 
 
 def _sized(picture: npt.NDArray[Any]) -> Picture:

@@ -24,7 +24,9 @@ def still(tmp_path_factory):
 
 def test_robustness_is_printed_with_what_the_mark_costs(still, tmp_path, monkeypatch):
     monkeypatch.setattr(watermark, "SECONDS", SHORT)
-    monkeypatch.setattr(watermark, "load", lambda path, seconds: load(path, min(seconds, SHORT)))
+    monkeypatch.setattr(
+        watermark, "load", lambda path, seconds, voice: load(path, min(seconds, SHORT))
+    )
     results = tmp_path / "results.jsonl"
     arguments = ["robustness", str(still), "--attack", "H.264 CRF 18", "--results", str(results)]
     result = CliRunner().invoke(watermark.watermark, [*arguments, "--attack", "cost"])

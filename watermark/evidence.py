@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,6 @@ from vasari.watermark.tiles import (
 )
 
 POLARITY_REACH = 5  # frames over which the polarity is averaged
-WEIGHTINGS = 4  # ways to weigh the frames that are tried
 # Where the pattern is sure to be there, the payload may still be too noisy to be read. It has to
 # fit this well on its own account, so that no marked clip is taken for another.
 WRONG_IDENTIFIER = 1e-5
@@ -30,35 +29,65 @@ WRONG_IDENTIFIER = 1e-5
 
 @dataclass(frozen=True)
 class Evidence:
-    """The best payload of some tiles."""
+    """The best payload of some tiles.
+
+    The signs of the synchronisation pattern and those of the payload are independent, so that the
+    two chances are, whatever the first was used to choose.
+    """
 
     identifier: int  # 48 bits
-    p_value: float  # bound on the chance of such a fit without a watermark, at a given place
+    sync_chance: float  # bound on the chance that a given place fits the pattern as well
+    payload_chance: float  # bound on the chance that some payload fits as well
     signs: npt.NDArray[np.float64]  # (127,) the coded bits as +1 and -1
     bit_errors: int  # how many of them were received wrong
     sync_score: float  # z-score of the synchronisation pattern, of either sign
     correlation: float  # cosine between the received bits and the payload's
     weights: FloatArray  # (T,) the polarity of each tile as it was counted
+    pattern: Pattern  # of the key
+
+    def tile(self) -> FloatArray:
+        """The chips (48, 48) of the payload."""
+        return self.pattern.tile(self.signs)
+
+    def p_value(self, places: float = 1.0, decodings: float = 1.0) -> float:
+        """Bound on the chance of such a fit without a watermark.
+
+        Args:
+            places: How many were compared by the synchronisation pattern.
+            decodings: How many tiles were decoded.
+        """
+        if self.payload_chance > WRONG_IDENTIFIER:
+            return 1.0
+        sync, payload = places * self.sync_chance, decodings * self.payload_chance
+        return _product(min(1.0, sync), min(1.0, payload))
 
 
-def weigh(folded: Float32Array, pattern: Pattern, *, sync_counts: bool = True) -> Evidence:
+def weigh(folded: Float32Array, pattern: Pattern) -> Evidence:
     """The payload that folded frames (T, 96, 96) carry, if they carry any.
 
     The frames are summed with the polarity that the synchronisation pattern shows in each.
-
-    Args:
-        folded: Tiles of the frames.
-        pattern: Of the key.
-        sync_counts: The place was not chosen by the synchronisation pattern itself.
     """
     strength = smoothed(sync_strength(folded, pattern))
-    found = [
-        fit(folded, weights, pattern, sync_counts=sync_counts) for weights in _polarities(strength)
-    ]
+    ways = [fit(folded, weights, pattern) for weights in _polarities(strength)]
     # Where only some frames carry the mark, they should count most. The pattern itself chose such
     # weights, so that its fit proves nothing; that of the payload does.
-    found.append(fit(folded, strength, pattern, sync_counts=False))
-    return min(found, key=lambda evidence: evidence.p_value)
+    found = min([*ways, fit(folded, strength, pattern)], key=lambda each: each.payload_chance)
+    return replace(
+        found,
+        sync_chance=min(1.0, len(ways) * min(way.sync_chance for way in ways)),
+        payload_chance=min(1.0, (len(ways) + 1) * found.payload_chance),
+    )
+
+
+def shown_polarity(folded: Float32Array, pattern: Pattern) -> FloatArray:
+    """Weights (T,) with which the sum of folded frames fits the synchronisation pattern best."""
+    ways = _polarities(smoothed(sync_strength(folded, pattern)))
+
+    def chance(weights: FloatArray) -> float:
+        chips = _chips(folded, weights)
+        return _sync_fit(chips, received_bits(chips, pattern)[0], weights)[1]
+
+    return min(ways, key=chance)
 
 
 def _polarities(strength: FloatArray) -> list[FloatArray]:
@@ -88,30 +117,38 @@ def sync_strength(folded: Float32Array, pattern: Pattern) -> FloatArray:
     return np.tensordot(folded.astype(np.float64), template, 2)
 
 
-def fit(
-    folded: Float32Array, weights: FloatArray, pattern: Pattern, *, sync_counts: bool = True
-) -> Evidence:
-    """The payload of folded frames (T, 96, 96) summed with weights (T,).
-
-    ``sync_counts`` is for weights that were not chosen by the synchronisation pattern itself.
-    """
-    chips = chips_of(whitened(np.tensordot(weights, folded, 1)))
+def fit(folded: Float32Array, weights: FloatArray, pattern: Pattern) -> Evidence:
+    """The payload of folded frames (T, 96, 96) summed with weights (T,)."""
+    chips = _chips(folded, weights)
     sync, received = received_bits(chips, pattern)
-    received *= -1.0 if sync < 0 else 1.0
-    share = sync**2 / (float(np.mean(chips**2)) or 1.0)
-    decoding = decode_identifier(received)
-    chance = decoding.p_value
-    if sync_counts:
-        # Hoeffding's bound for a sum of the chips with random signs, for both polarities.
-        sync_chance = min(1.0, 2.0 * math.exp(-0.5 * share * chips.size))
-        chance = _polarity_choices(weights) * _product(sync_chance, chance)
-    chance = min(1.0, WEIGHTINGS * chance) if decoding.p_value <= WRONG_IDENTIFIER else 1.0
-    errors = int(np.count_nonzero(received * decoding.signs < 0))
-    polarity = weights if sync >= 0 else -weights
-    score = math.copysign(math.sqrt(share * chips.size), sync)
+    score, chance = _sync_fit(chips, sync, weights)
+    sign = -1.0 if sync < 0 else 1.0
+    decoding = decode_identifier(sign * received)
     return Evidence(
-        decoding.identifier, chance, decoding.signs, errors, score, decoding.correlation, polarity
+        decoding.identifier,
+        chance,
+        decoding.p_value,
+        decoding.signs,
+        int(np.count_nonzero(sign * received * decoding.signs < 0)),
+        score,
+        decoding.correlation,
+        sign * weights,
+        pattern,
     )
+
+
+def _chips(folded: Float32Array, weights: FloatArray) -> FloatArray:
+    """The chips (48, 48) of the sum of folded frames (T, 96, 96) with weights (T,)."""
+    return chips_of(whitened(np.tensordot(weights, folded, 1)))
+
+
+def _sync_fit(chips: FloatArray, sync: float, weights: FloatArray) -> tuple[float, float]:
+    """The z-score of the synchronisation pattern, and a bound on the chance of a higher one.
+
+    Hoeffding's bound for a sum of the chips with random signs, for both polarities.
+    """
+    score = sync * chips.size / (float(np.linalg.norm(chips)) or 1.0)
+    return score, _polarity_choices(weights) * min(1.0, 2.0 * math.exp(-0.5 * score**2))
 
 
 def received_bits(chips: FloatArray, pattern: Pattern) -> tuple[float, FloatArray]:

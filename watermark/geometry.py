@@ -9,7 +9,7 @@ at every position of the tile, for the picture and for its mirror image.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +18,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from vasari.watermark.evidence import weigh
 from vasari.watermark.pattern import HIGHEST_FREQUENCY, Pattern, shape
 from vasari.watermark.tiles import (
     PERIOD,
@@ -56,8 +55,13 @@ SPAN = math.log(2) / 4 + 0.01  # of log scale to each side, so that the sizes ov
 # Neighbouring candidates differ by this many pixels at opposite borders of the frame.
 STEP = 3.0
 REFINEMENTS = 2  # rounds around the best candidates, each at half the distance
-POLISHING = (1.0, 2.0, 4.0, 8.0)  # by which the steps shrink when a found geometry is polished
+POLISHING = (2.0, 4.0, 8.0, 16.0)  # by which the steps shrink when a found geometry is polished
+PASSES = 3  # at each step, while it helps: the ways to change a geometry depend on each other
 BEST_PER_SIDE = 2
+LOOKS = 3  # at a candidate: as it fits best, straightened, and at the part that shows the pattern
+# Degrees, and share by which width may differ: a picture so nearly straight is likely to be, and
+# six numbers fitted to noise lie further off than three.
+NEARLY_UPRIGHT, NEARLY_SQUARE = 1.5, 0.03
 CLEAR_SCORE = 60.0  # a score that chance does not reach
 BEST_OVERALL = 3
 LEAST_SCORE = 30.0  # the best of as many places as are tried reaches it by chance
@@ -102,7 +106,11 @@ class Geometry:
 
     def folded(self, frames: list[LumaArray]) -> Float32Array:
         """Frames (H, W) uint8, flattened, put upright and folded to tiles (T, 96, 96)."""
-        return np.stack([fold(self.put_upright(flat)) for flat in self.flattened(frames)])
+        return self.folded_flats(self.flattened(frames))
+
+    def folded_flats(self, flats: Iterable[Float32Array]) -> Float32Array:
+        """Flattened frames (H, W), put upright and folded to tiles (T, 96, 96)."""
+        return np.stack([fold(self.put_upright(flat)) for flat in flats])
 
     def flattened(self, frames: list[LumaArray]) -> Iterator[Float32Array]:
         """Frames (H, W) uint8 at the size to which the geometry refers, flattened."""
@@ -136,19 +144,43 @@ class Geometry:
         corners = np.array([[0, 0, width, width], [0, height, 0, height]], np.float64)
         return np.asarray(_inverse(self.matrix[:, :2]) @ (corners - self.matrix[:, 2:]))
 
-    def polished(self, frames: list[LumaArray], pattern: Pattern) -> Geometry:
-        """The geometry nearby at which the sum of frames (H, W) uint8 fits the pattern best."""
-        flats = np.stack(list(self.flattened(frames)))
-        folded = np.stack([fold(self.put_upright(flat)) for flat in flats])
-        total = np.tensordot(weigh(folded, pattern).weights.astype(np.float32), flats, 1)
+    def polished(
+        self, total: Float32Array, pattern: Pattern, *, straight: bool = False
+    ) -> Geometry:
+        """The geometry nearby at which a sum of flattened frames (H, W) fits the pattern best.
+
+        Args:
+            total: At the size to which the geometry refers.
+            pattern: Of the key.
+            straight: Only scale and place may change.
+        """
         best, fit = self, _fit(self.put_upright(total), pattern)
         for shrink in POLISHING:
-            for change in _changes(STEP / self.side / shrink, 1.0 / shrink):
-                changed = replace(best, matrix=best.matrix @ change)
-                changed_fit = _fit(changed.put_upright(total), pattern)
-                if changed_fit > fit:
-                    best, fit = changed, changed_fit
+            before = 0.0
+            for _ in range(PASSES):
+                if fit <= before:
+                    break
+                before = fit
+                for change in _changes(STEP / self.side / shrink, 1.0 / shrink, straight=straight):
+                    changed = replace(best, matrix=best.matrix @ change)
+                    changed_fit = _fit(changed.put_upright(total), pattern)
+                    if changed_fit > fit:
+                        best, fit = changed, changed_fit
         return best
+
+    @property
+    def nearly_straight(self) -> bool:
+        """Rotation and stretch are so small that there may be none."""
+        return abs(self.rotation) < NEARLY_UPRIGHT and abs(self.aspect - 1) < NEARLY_SQUARE
+
+    def straightened(self, shape: tuple[int, ...]) -> Geometry:
+        """The same without rotation, shear and stretch; the middle of a frame (H, W) stays."""
+        linear = self.matrix[:, :2]
+        scale = math.sqrt(abs(float(np.linalg.det(linear))))
+        straight = scale * np.diag([-1.0 if self.mirrored else 1.0, 1.0])
+        middle = np.array([shape[1] / 2, shape[0] / 2])
+        place = _inverse(linear) @ (middle - self.matrix[:, 2])
+        return replace(self, matrix=np.column_stack([straight, middle - straight @ place]))
 
 
 UPRIGHT = Geometry(SIDE, np.eye(2, 3), 0.0)
@@ -171,18 +203,18 @@ def _fit(upright: Float32Array, pattern: Pattern) -> float:
     return abs(float(np.sum(chips * pattern.sync))) / (float(np.linalg.norm(chips)) + 1e-20)
 
 
-def _changes(step: float, shift: float) -> list[FloatArray]:
+def _changes(step: float, shift: float, *, straight: bool = False) -> list[FloatArray]:
     """Small changes (3, 3) of a geometry, one thing at a time, to both sides."""
     ways: list[FloatArray] = []
-    for way in (0, 1):
-        for sign in (-1, 1):
+    for sign in (-1, 1):
+        for place in (0, 1):
             moved = np.eye(3)
-            moved[way, 2] = sign * shift
-            first, second = (sign * step, 0.0) if way == 0 else (0.0, sign * step)
-            turned, formed = np.eye(3), np.eye(3)
-            turned[:2, :2] = _map(first, second, 0.0)
-            formed[:2, :2] = _map(0.0, 0.0, first, second)
-            ways += [moved, turned, formed]
+            moved[place, 2] = sign * shift
+            ways.append(moved)
+        for values in np.eye(1 if straight else 4):  # scale, rotation, stretch, shear
+            formed = np.eye(3)
+            formed[:2, :2] = _map(*(sign * step * values), *[0.0] * (4 - len(values)))
+            ways.append(formed)
     return ways
 
 
@@ -191,8 +223,13 @@ def tried() -> int:
     """How many places are compared in a search: geometries, mirror images, positions."""
     refined = BEST_PER_SIDE * REFINEMENTS * len(_neighbours(1.0))
     maps = sum(len(_maps(side)) + refined for side in SIDES)
-    polished = len(SIDES) * BEST_PER_SIDE * len(POLISHING) * len(_changes(1.0, 1.0))
+    polished = (
+        len(SIDES) * BEST_PER_SIDE * LOOKS * len(POLISHING) * PASSES * len(_changes(1.0, 1.0))
+    )
     return maps * 2 * GRID * GRID + polished
+
+
+MOST_CANDIDATES = len(SIDES) * BEST_PER_SIDE + BEST_OVERALL  # that a search gives
 
 
 @dataclass(frozen=True)

@@ -90,15 +90,22 @@ def intervals(times: list[float], marked: npt.NDArray[np.bool_]) -> tuple[Interv
     return tuple(found)
 
 
-def part(uprights: list[Float32Array], pattern: Pattern) -> Float32Array:
-    """1 where upright pictures, flattened, show the synchronisation pattern, else 0."""
+def part(total: Float32Array, geometry: Geometry, pattern: Pattern) -> Float32Array:
+    """1 where a sum of flattened frames (H, W) shows the synchronisation pattern, else 0."""
     import cv2
 
-    total = np.sum(uprights, axis=0)
-    scores = _block_scores(total, filtered(pattern.sync))
+    upright = geometry.put_upright(total)
+    scores = _block_scores(upright, filtered(pattern.sync))
     around = cv2.blur(scores * np.sign(scores.sum()), (5, 5))
-    seen = np.kron(around > SEEN_AROUND, np.ones((BLOCK, BLOCK), np.bool_))
-    return seen[: total.shape[0], : total.shape[1]].astype(np.float32)
+    seen = np.kron(around > SEEN_AROUND, np.ones((BLOCK, BLOCK), np.float32))
+    height, width = total.shape
+    inside: Float32Array = cv2.warpAffine(
+        seen[: upright.shape[0], : upright.shape[1]].astype(np.float32),
+        geometry.canvas(total.shape),
+        (width, height),
+        flags=cv2.INTER_NEAREST,
+    )
+    return inside
 
 
 def region(

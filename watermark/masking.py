@@ -1,7 +1,7 @@
 """Where in a picture the mark hides: how strong it may be in each block.
 
-The model is small, since it runs on every frame: texture, brightness and motion hide the mark,
-skin does not, and no part of the picture is without it.
+The model is small, since it runs on every frame: texture and brightness hide the mark, skin and
+motion do not, and no part of the picture is without it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ ROUNDING = 1 / 12  # mean square error of rounding to whole levels (Bennett 1948
 
 # Texture hides the mark: its amplitude grows with a power of the picture's own. Vision alone would
 # allow 0.6-0.7 (Legge & Foley 1980), but at a given PSNR a more even mark is read more easily.
-MASKING_EXPONENT = 0.2
+MASKING_EXPONENT = 0.1
 FLAT_ACTIVITY = 2.0  # levels of standard deviation below which a block counts as flat
 # Levels seen against a background, from 3 at mid grey to 20 at black and 6 at white (Chou & Li
 # 1995); a weak power of it, for the same reason.
 BRIGHTNESS_EXPONENT = 0.2
 MOVING = 2.0  # levels by which the mean of a block changes between frames where something moves
-MOVING_GAIN = 1.15
+# The mark does not move with the picture: it would look like dirt on a window, and cost bits.
+MOVING_GAIN = 0.8
 # Cb and Cr of skin of all colours (Chai & Ngan 1999), where people look first.
 SKIN_CB, SKIN_CR = (77, 127), (133, 173)
 SKIN_GAIN = 0.85

@@ -20,13 +20,21 @@ from pathlib import Path
 import numpy as np
 
 from vasari.errors import WatermarkError
-from vasari.watermark.evidence import Evidence, weigh
+from vasari.watermark.evidence import Evidence, shown_polarity, weigh
 from vasari.watermark.frames import TimedLuma, sampled_frames
-from vasari.watermark.geometry import CLEAR_SCORE, UPRIGHT, Geometry, candidates, tried
+from vasari.watermark.geometry import (
+    CLEAR_SCORE,
+    LOOKS,
+    MOST_CANDIDATES,
+    UPRIGHT,
+    Geometry,
+    candidates,
+    tried,
+)
 from vasari.watermark.locating import Interval, Region, intervals, part, polarities, region
 from vasari.watermark.pattern import Pattern
 from vasari.watermark.payload import PUBLIC_KEY
-from vasari.watermark.tiles import SIDE, Float32Array, FloatArray, LumaArray, fold, resized
+from vasari.watermark.tiles import SIDE, Float32Array, LumaArray, resized
 
 # A clip counts as marked if chance alone gives such a fit in fewer than one of 10^9 unmarked clips.
 SIGNIFICANCE = 1e-9
@@ -35,7 +43,7 @@ MIN_SIDE = 32  # pixels; nothing is left of the chips in a smaller frame
 # Frames, spread over the clip, in which geometries that chance may have found are looked at: a
 # search without result has to be short.
 FEW_FRAMES = 32
-PARTS = 2  # ways to read a geometry: from the whole frame, and from the part that shows the pattern
+HALVES = 2  # of the significance: one for the upright picture, one for all geometries
 # Pixels of the short side to which frames are reduced: enough for a picture in a picture.
 SEARCH_SIDE = 2 * SIDE
 
@@ -98,12 +106,12 @@ def _read(frames: Iterable[TimedLuma], key: bytes, transformed: bool) -> Reading
     if not kept:
         return None
     pattern = Pattern.from_key(key)
-    # Half of the significance is for the upright picture, half for all geometries of the search.
     folded = UPRIGHT.folded([frame.luma for frame in kept])
-    reading = _weighed(kept, UPRIGHT, folded, pattern, 2.0)
-    if reading is None and transformed:
-        return _searched(kept, pattern)
-    return reading
+    evidence = weigh(folded, pattern)
+    p_value = HALVES * evidence.p_value()
+    if p_value <= SIGNIFICANCE:
+        return _reading(kept, UPRIGHT, folded, evidence, p_value)
+    return _searched(kept, pattern) if transformed else None
 
 
 def _searched(frames: list[TimedLuma], pattern: Pattern) -> Reading | None:
@@ -111,59 +119,72 @@ def _searched(frames: list[TimedLuma], pattern: Pattern) -> Reading | None:
     lumas = [frame.luma for frame in frames]
     step = -(-len(frames) // FEW_FRAMES)
     for candidate in candidates(lumas, pattern):
-        geometry = candidate.polished(lumas[::step], pattern)
         looked_at = frames if candidate.score >= CLEAR_SCORE else frames[::step]
-        reading = _placed(looked_at, geometry, pattern)
+        reading = _placed(looked_at, candidate, pattern)
         if reading is not None:
             return reading
     return None
 
 
-def _placed(frames: list[TimedLuma], geometry: Geometry, pattern: Pattern) -> Reading | None:
+def _placed(frames: list[TimedLuma], candidate: Geometry, pattern: Pattern) -> Reading | None:
     """Read the watermark of a picture that fills the frame, or else a part of it."""
-    flats = geometry.flattened([frame.luma for frame in frames])
-    uprights = [geometry.put_upright(flat) for flat in flats]
-    trials = 2.0 * PARTS * tried()
-    whole = np.stack([fold(upright) for upright in uprights])
-    reading = _weighed(frames, geometry, whole, pattern, trials)
+    flats = np.stack(list(candidate.flattened([frame.luma for frame in frames])))
+    total = _sum(flats, candidate, pattern)
+    geometry = candidate.polished(total, pattern)
+    whole = weigh(geometry.folded_flats(flats), pattern)
+    reading = _found(frames, geometry, flats, whole)
     if reading is not None:
         return reading
-    inside = part(uprights, pattern)
-    folded = np.stack([fold(upright * inside) for upright in uprights])
-    # The synchronisation pattern chose the part, so that only the payload counts.
-    return _weighed(frames, geometry, folded, pattern, trials, sync_counts=False)
+    if straight := geometry.nearly_straight:
+        geometry = geometry.straightened(total.shape).polished(total, pattern, straight=True)
+        evidence = weigh(geometry.folded_flats(flats), pattern)
+        reading = _found(frames, geometry, flats, evidence)
+        if reading is not None:
+            return reading
+    total = _sum(flats, geometry, pattern)
+    inside = part(total, geometry, pattern)
+    geometry = geometry.polished(total * inside, pattern, straight=straight)
+    # The synchronisation pattern chose the part, so that its fit there proves nothing.
+    seen = replace(
+        weigh(geometry.folded_flats(flats * inside), pattern), sync_chance=whole.sync_chance
+    )
+    return _found(frames, geometry, flats * inside, seen)
 
 
-def _weighed(
+def _sum(flats: Float32Array, geometry: Geometry, pattern: Pattern) -> Float32Array:
+    """The sum of flattened frames (T, H, W) with the polarity that the pattern shows."""
+    weights = shown_polarity(geometry.folded_flats(flats), pattern)
+    total: Float32Array = np.tensordot(weights.astype(np.float32), flats, 1)
+    return total
+
+
+def _found(
     frames: list[TimedLuma],
     geometry: Geometry,
-    folded: Float32Array,
-    pattern: Pattern,
-    trials: float,
-    *,
-    sync_counts: bool = True,
+    flats: Float32Array,
+    evidence: Evidence,
 ) -> Reading | None:
-    """Read the watermark of folded frames (T, 96, 96), one of a number of trials."""
-    evidence = weigh(folded, pattern, sync_counts=sync_counts)
-    evidence = replace(evidence, p_value=min(1.0, trials * evidence.p_value))
-    return _reading(frames, geometry, pattern.tile(evidence.signs), folded, evidence)
+    """The reading of flattened frames (T, H, W) that were found by a search, if it says enough."""
+    p_value = HALVES * evidence.p_value(places=tried(), decodings=LOOKS * MOST_CANDIDATES)
+    if p_value > SIGNIFICANCE:
+        return None
+    return _reading(frames, geometry, geometry.folded_flats(flats), evidence, p_value)
 
 
 def _reading(
     frames: list[TimedLuma],
     geometry: Geometry,
-    tile: FloatArray,
     folded: Float32Array,
     evidence: Evidence,
-) -> Reading | None:
-    """What evidence says, if it says enough: the chips (48, 48) of its payload are the tile."""
-    if evidence.p_value > SIGNIFICANCE:
-        return None
+    p_value: float,
+) -> Reading:
+    """What evidence says."""
+    tile = evidence.tile()
     lumas = [frame.luma for frame in frames]
     weights = polarities(folded, tile)
     return Reading(
         evidence.identifier,
-        evidence.p_value,
+        p_value,
         len(frames),
         evidence.bit_errors,
         geometry,

@@ -19,8 +19,10 @@ PERIOD = TILE * CHIP  # pixels per tile
 SIDE = CHIPS_ACROSS * CHIP  # pixels of the short side
 
 # Flattening, in pixels of the compared size: what is smoother than DETAIL belongs to the picture;
-# texture is measured over REACH; LIMIT standard deviations of it are as good as more.
-DETAIL, REACH, LIMIT = 1.75, 2.0, 0.5
+# texture is measured over REACH; LIMIT standard deviations of it are as good as more. Over a power
+# of the texture above 1, since strong texture hides the mark.
+DETAIL, REACH, LIMIT = 1.3, 1.5, 1.0
+HIDING = 1.5
 NOISE = 0.7  # levels, added to the standard deviation so that flat areas do not count too much
 SPECTRUM_REACH = 13  # frequencies of the tile over which the power spectrum is averaged
 
@@ -38,13 +40,14 @@ def resized(luma: LumaArray, side: int) -> LumaArray:
 
 
 def flatten(luma: LumaArray) -> Float32Array:
-    """The picture without its own shading, its texture brought to the same strength everywhere."""
+    """The picture without its own shading, the noise of its texture nearly the same everywhere."""
     import cv2
 
     picture = luma.astype(np.float32)
     detail = picture - cv2.GaussianBlur(picture, (0, 0), DETAIL)
     texture = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), REACH)) + np.float32(NOISE)
-    flat: Float32Array = np.clip(detail / texture, -LIMIT, LIMIT)
+    limited = np.clip(detail / texture, -LIMIT, LIMIT)
+    flat: Float32Array = limited * texture ** np.float32(1 - HIDING)
     return flat
 
 
