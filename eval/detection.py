@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from vasari.detect.calibration import operating_point
 from vasari.detect.corpus import GENERATED, IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_manifest
+from vasari.detect.crops import open_media
 from vasari.detect.encoding import Encoding, encode
 from vasari.detect.scoring import WEAK, Decision, Detection, Detector
 from vasari.errors import InputError, VasariError
@@ -43,6 +44,7 @@ class Sample:
     person: str
     generator: str  # "" of real ones
     split: str
+    source: str = ""  # the collection it comes from, where known
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Score:
     seconds: float  # of processor time
     looked_at: int  # frames
     decision: Decision | None = None  # the detector's own, where it tells
+    # From which probability it calls such a clip generated, where that differs between clips.
+    threshold: float | None = None
+    duration: float = 0.0  # seconds of the video, where known
 
 
 class Contender(Protocol):
@@ -96,7 +101,17 @@ class NetworkContender:
             probability, reason = found.probability, ""
         else:
             probability, reason = None, found.reason
-        return Score(sample, probability, frames, reason, spent, found.sampled, found.decision)
+        return Score(
+            sample,
+            probability,
+            frames,
+            reason,
+            spent,
+            found.sampled,
+            found.decision,
+            found.threshold,
+            open_media(path).duration,
+        )
 
 
 @dataclass
@@ -178,7 +193,7 @@ def read_samples(folder: Path) -> list[Sample]:
     """
     if (folder / "manifest.csv").exists():
         return [
-            Sample(folder / c.clip, c.label == GENERATED, c.person, c.generator, c.split)
+            Sample(folder / c.clip, c.label == GENERATED, c.person, c.generator, c.split, c.source)
             for c in read_manifest(folder)
         ]
     samples = [*_labelled(folder / "real", False), *_labelled(folder / "fake", True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 from vasari.errors import InputError, OutputError
 
 if TYPE_CHECKING:
+    from vasari.eval.detection import Condition, Sample
     from vasari.eval.detection_report import Report
 
 
@@ -26,10 +28,12 @@ def _numbers(context: click.Context, option: click.Parameter, value: str) -> tup
 @click.argument("data", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--detector",
-    default="vasari",
+    "detectors",
+    multiple=True,
+    default=["vasari"],
     show_default=True,
     help="vasari, FILE.onnx of `vasari train detector`, or module:function of your own, which "
-    "takes a path and gives the probability, or None.",
+    "takes a path and gives the probability, or None. Repeatable: they are set beside each other.",
 )
 @click.option("--split", default="test", show_default=True, help="Of a corpus; all for every one.")
 @click.option(
@@ -44,13 +48,13 @@ def _numbers(context: click.Context, option: click.Parameter, value: str) -> tup
 def detection(
     *,
     data: Path,
-    detector: str,
+    detectors: tuple[str, ...],
     split: str,
     crf: tuple[float, ...],
     scale: tuple[float, ...],
     output: Path | None,
 ) -> None:
-    """Measure a detector on DATA: a corpus, or a folder that holds real/ and fake/.
+    """Measure detectors on DATA: a corpus, or a folder that holds real/ and fake/.
 
     Prints Markdown; the folder gets report.md, report.json and report.html with plots. The
     threshold comes with the detector, or is chosen on the validation people of the corpus; never
@@ -60,41 +64,52 @@ def detection(
     Example:
       vasari eval detection corpus --crf 18,28,38 --scale 1,0.5 -o report
     """
-    from vasari.eval.detection import (
-        Condition,
-        chosen_threshold,
-        contender,
-        read_samples,
-        score_all,
-    )
+    from vasari.eval.detection import Condition, read_samples
+
+    known = read_samples(data)
+    if not any(split in ("all", sample.split) for sample in known):
+        raise InputError(f"{data} has no clip in the split {split}")
+    conditions = [Condition(round(c), s) for c in crf for s in scale]
+    reports = []
+    for name in detectors:
+        reports.append(_measure(name, data.name, known, split, conditions))
+        click.echo(reports[-1].markdown())
+    if output:
+        _write(output, reports)
+
+
+def _measure(
+    name: str,
+    data: str,
+    known: Sequence[Sample],
+    split: str,
+    conditions: Sequence[Condition],
+) -> Report:
+    """Score one detector on a split, as it is and encoded anew."""
+    from vasari.eval.detection import Condition, chosen_threshold, contender, score_all
     from vasari.eval.detection_report import Report
     from vasari.generate.progress import reporting
 
-    tested = contender(detector)
-    known = read_samples(data)
+    tested = contender(name)
     samples = [sample for sample in known if split in ("all", sample.split)]
-    if not samples:
-        raise InputError(f"{data} has no clip in the split {split}")
-    threshold = chosen_threshold(tested, known)
-    conditions = [Condition(round(c), s) for c in crf for s in scale]
     with reporting("clips") as progress:
         scores = score_all(tested, samples, Condition(), progress)
-    changed = {each: score_all(tested, samples, each) for each in conditions}
-    report = Report.of(
+        changed = {each: score_all(tested, samples, each, progress) for each in conditions}
+    return Report.of(
         detector=tested.name,
-        data=data.name,
-        threshold=threshold,
+        data=data,
+        threshold=chosen_threshold(tested, known),
         parameters=tested.parameters,
         scores=scores,
         conditions=changed,
     )
-    click.echo(report.markdown())
-    if output:
-        _write(output, report)
 
 
-def _write(folder: Path, report: Report) -> None:
-    texts = {"md": report.markdown(), "json": report.json(), "html": report.page()}
+def _write(folder: Path, reports: Sequence[Report]) -> None:
+    from vasari.eval.detection_report import as_json, page
+
+    markdown = "\n".join(report.markdown() for report in reports)
+    texts = {"md": markdown, "json": as_json(reports), "html": page(reports)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, text in texts.items():

@@ -6,7 +6,7 @@ import html
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -43,19 +43,28 @@ class Answers:
     labels: npt.NDArray[np.bool_]  # True is generated
     probabilities: FloatArray  # UNANSWERED where the detector could not say
     answered: npt.NDArray[np.bool_]
+    thresholds: FloatArray  # from which probability each is called generated
     people: tuple[str, ...]
     generators: tuple[str, ...]
+    sources: tuple[str, ...]
 
     @classmethod
-    def of(cls, scores: Sequence[Score]) -> Answers:
-        """Gather scores."""
+    def of(cls, scores: Sequence[Score], threshold: float) -> Answers:
+        """Gather scores; the threshold holds where a score has none of its own."""
         return cls(
             np.array([score.sample.generated for score in scores], bool),
             np.array([_or_unanswered(score.probability) for score in scores]),
             np.array([score.probability is not None for score in scores], bool),
+            np.array([threshold if s.threshold is None else s.threshold for s in scores]),
             tuple(score.sample.person for score in scores),
             tuple(score.sample.generator for score in scores),
+            tuple(score.sample.source for score in scores),
         )
+
+    @property
+    def called(self) -> npt.NDArray[np.bool_]:
+        """Which are called generated."""
+        return self.probabilities >= self.thresholds
 
     def take(self, chosen: Index) -> Answers:
         """Those of some indices."""
@@ -63,8 +72,10 @@ class Answers:
             self.labels[chosen],
             self.probabilities[chosen],
             self.answered[chosen],
+            self.thresholds[chosen],
             tuple(self.people[index] for index in chosen),
             tuple(self.generators[index] for index in chosen),
+            tuple(self.sources[index] for index in chosen),
         )
 
     def frames(self, scores: Sequence[Score]) -> Answers:
@@ -72,9 +83,7 @@ class Answers:
         index = np.repeat(np.arange(len(scores)), [len(score.frames) for score in scores])
         every = self.take(index)
         values = np.array([value for score in scores for value in score.frames])
-        return Answers(
-            every.labels, values, np.ones(len(values), bool), every.people, every.generators
-        )
+        return replace(every, probabilities=values, answered=np.ones(len(values), bool))
 
 
 def _or_unanswered(probability: float | None) -> float:
@@ -102,14 +111,14 @@ class Figures:
     answered: float  # share
 
     @classmethod
-    def of(cls, answers: Answers, threshold: float) -> Figures:
-        """Measure answers; decisions at a threshold leave out what was not answered."""
+    def of(cls, answers: Answers) -> Figures:
+        """Measure answers; decisions leave out what was not answered."""
         a = answers
 
         def decided(part: str) -> Callable[[Index], float]:
             def figure(chosen: Index) -> float:
                 kept = chosen[a.answered[chosen]]
-                counts = confusion(a.labels[kept], a.probabilities[kept] >= threshold)
+                counts = confusion(a.labels[kept], a.called[kept])
                 value: float = getattr(counts, part)
                 return value
 
@@ -138,7 +147,7 @@ class Figures:
             tpr_at_1_percent=tpr_at(a.labels, a.probabilities, 0.01),
             tpr_at_01_percent=tpr_at(a.labels, a.probabilities, 0.001),
             calibration_error=estimate(ranked(calibration_error)),
-            confusion=confusion(a.labels[kept], a.probabilities[kept] >= threshold),
+            confusion=confusion(a.labels[kept], a.called[kept]),
             answered=float(kept.mean()),
         )
 
@@ -154,12 +163,14 @@ class Report:
     clip: Figures
     frame: Figures | None
     generators: Mapping[str, Figures]  # each against all real ones
+    sources: Mapping[str, Figures]  # each collection's real and generated ones
     conditions: Mapping[str, Figures]  # encoded anew
     # The detector's own, "cannot say" among them: real or generator -> decision -> clips.
     decisions: Mapping[str, Mapping[str, int]]
     coverage: tuple[tuple[float, float], ...]  # share answered, accuracy
     no_face: float  # share of clips
     frames_per_second: float  # of the processor's time, decoding and face search included
+    real_time: float  # seconds of video in a second of the processor's time; 0 where not known
     reliability: tuple[Bin, ...]
     roc: tuple[list[float], list[float]]
     precision_recall: tuple[list[float], list[float]]
@@ -176,7 +187,7 @@ class Report:
         conditions: Mapping[Condition, Sequence[Score]],
     ) -> Report:
         """Measure scores."""
-        answers = Answers.of(scores)
+        answers = Answers.of(scores, threshold)
         labels, values = answers.labels, answers.probabilities
         has_frames = any(score.frames for score in scores)
         seconds = sum(score.seconds for score in scores)
@@ -186,25 +197,26 @@ class Report:
             data=data,
             threshold=threshold,
             parameters=parameters,
-            clip=Figures.of(answers, threshold),
-            frame=Figures.of(frames, threshold) if frames else None,
-            generators=_by_generator(answers, threshold),
+            clip=Figures.of(answers),
+            frame=Figures.of(frames) if frames else None,
+            generators=_by_generator(answers),
+            sources=_by_source(answers),
             conditions={
-                str(condition): Figures.of(Answers.of(each), threshold)
+                str(condition): Figures.of(Answers.of(each, threshold))
                 for condition, each in conditions.items()
             },
             decisions=_decisions(scores),
-            coverage=_coverage(answers, threshold),
+            coverage=_coverage(answers),
             no_face=float(np.mean([score.reason == "no face was found" for score in scores])),
             frames_per_second=sum(score.looked_at for score in scores) / max(seconds, 1e-9),
+            real_time=sum(score.duration for score in scores) / max(seconds, 1e-9),
             reliability=tuple(reliability(labels, values)),
             roc=_lists(roc_curve(labels, values)),
             precision_recall=_lists(precision_recall(labels, values)),
         )
 
-    def json(self) -> str:
-        """All figures."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+    def _pace(self) -> str:
+        return f", {self.real_time:.1f} times real time" if self.real_time else ""
 
     def markdown(self) -> str:
         """The tables; "generated" is the positive class."""
@@ -212,9 +224,10 @@ class Report:
         counts = self.clip.confusion
         parts = [
             f"# {self.detector} on {self.data}",
-            f"Positive is *generated*. Threshold {self.threshold:.3f}, chosen on validation "
-            f"people. Parameters: {count}. {self.frames_per_second:.0f} sampled frames a second "
-            f"of processor time. No face: {self.no_face:.1%} of the clips. Intervals: 95 %, by "
+            f"Positive is *generated*. Threshold {self.threshold:.3f}, or the detector's own for "
+            f"each kind of clip; chosen on validation people. Parameters: {count}. "
+            f"{self.frames_per_second:.0f} sampled frames a second of processor time"
+            f"{self._pace()}. No face: {self.no_face:.1%} of the clips. Intervals: 95 %, by "
             "bootstrap over people; with few people they are too narrow.",
             _table({"clips": self.clip, **({"frames": self.frame} if self.frame else {})}),
             "| | called generated | not called so |\n|---|---|---|\n"
@@ -223,6 +236,8 @@ class Report:
             "## By generator, each against all real clips",
             _table(self.generators),
         ]
+        if self.sources:
+            parts += ["## By source, its real and its generated clips", _table(self.sources)]
         if self.decisions:
             parts += ["## What the detector says", _decision_table(self.decisions)]
         if self.conditions:
@@ -231,52 +246,67 @@ class Report:
         parts += ["## Answering only where sure", f"| answered | accuracy |\n|---|---|\n{rows}"]
         return "\n\n".join(parts) + "\n"
 
-    def page(self) -> str:
-        """A page with the tables and ROC, precision-recall and reliability plots."""
-        title = html.escape(f"{self.detector} on {self.data}")
-        return (
-            f"<!doctype html><meta charset=utf-8><title>{title}</title>"
-            "<style>body{font:16px sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
-            "pre{overflow-x:auto}</style>"
-            f"{self._plots()}<pre>{html.escape(self.markdown())}</pre>"
-        )
 
-    def _plots(self) -> str:
-        """The three plots beside each other, as SVG."""
-        from matplotlib.figure import Figure
+def as_json(reports: Sequence[Report]) -> str:
+    """All figures, a list."""
+    return json.dumps([asdict(report) for report in reports], indent=2) + "\n"
 
-        figure = Figure(figsize=(12, 4), layout="constrained")
-        roc, precision, bins = figure.subplots(1, 3)
-        roc.step(*self.roc, where="post")
-        roc.plot([0, 1], [0, 1], ":", color="grey")
-        roc.set(xlabel="false alarms", ylabel="generated clips found", title="ROC")
-        precision.step(self.precision_recall[1], self.precision_recall[0])
-        precision.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="Precision-recall")
-        bins.plot([0, 1], [0, 1], ":", color="grey")
-        bins.plot(
-            [each.probability for each in self.reliability],
-            [each.frequency for each in self.reliability],
-            "o-",
-        )
-        bins.set(xlabel="probability", ylabel="share generated", title="Reliability")
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg")
-        text = drawn.getvalue()
-        return text[text.index("<svg") :]
+
+def page(reports: Sequence[Report]) -> str:
+    """A page with the tables of all reports and their curves in the same plots."""
+    title = html.escape(f"{', '.join(each.detector for each in reports)} on {reports[0].data}")
+    tables = "".join(f"<pre>{html.escape(each.markdown())}</pre>" for each in reports)
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+        "<style>body{font:16px sans-serif;max-width:75em;margin:2em auto;padding:0 1em}"
+        "pre{overflow-x:auto;font-size:13px;background:#f6f6f6;padding:1em}"
+        f"svg{{max-width:100%;height:auto}}</style><h1>{title}</h1>{_plots(reports)}{tables}"
+    )
+
+
+def _plots(reports: Sequence[Report]) -> str:
+    """The three plots beside each other, as SVG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    roc, precision, bins = figure.subplots(1, 3)
+    for each in reports:
+        label = f"{each.detector}, AUC {each.clip.auc.value:.3f}"
+        roc.step(*each.roc, where="post", label=label)
+        precision.step(each.precision_recall[1], each.precision_recall[0])
+        points = [(one.probability, one.frequency) for one in each.reliability]
+        bins.plot(*zip(*points, strict=True), "o-")
+    for plot in (roc, bins):
+        plot.plot([0, 1], [0, 1], ":", color="grey")
+    roc.set(xlabel="false alarms", ylabel="generated clips found", title="ROC")
+    roc.legend(loc="lower right", fontsize="small")
+    precision.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="Precision-recall")
+    bins.set(xlabel="probability", ylabel="share generated", title="Reliability")
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg")
+    text = drawn.getvalue()
+    return text[text.index("<svg") :]
 
 
 def _lists(curve: tuple[FloatArray, FloatArray]) -> tuple[list[float], list[float]]:
     return curve[0].tolist(), curve[1].tolist()
 
 
-def _by_generator(answers: Answers, threshold: float) -> dict[str, Figures]:
+def _by_generator(answers: Answers) -> dict[str, Figures]:
     real = np.flatnonzero(~answers.labels)
     names = np.array(answers.generators)
     return {
-        name: Figures.of(
-            answers.take(np.concatenate([real, np.flatnonzero(names == name)])), threshold
-        )
+        name: Figures.of(answers.take(np.concatenate([real, np.flatnonzero(names == name)])))
         for name in sorted(set(answers.generators) - {""})
+    }
+
+
+def _by_source(answers: Answers) -> dict[str, Figures]:
+    """Nothing of folders, whose sources are not known."""
+    names = np.array(answers.sources)
+    return {
+        name: Figures.of(answers.take(np.flatnonzero(names == name)))
+        for name in sorted(set(answers.sources) - {""})
     }
 
 
@@ -300,17 +330,20 @@ def _decision_table(decisions: Mapping[str, Mapping[str, int]]) -> str:
     return "\n".join(lines)
 
 
-def _coverage(answers: Answers, threshold: float) -> tuple[tuple[float, float], ...]:
-    """Accuracy when only the clips farthest from the threshold are answered."""
-    p = np.clip(answers.probabilities, 1e-6, 1 - 1e-6)
-    line = np.clip(threshold, 1e-6, 1 - 1e-6)
-    distance = np.abs(np.log(p / (1 - p)) - np.log(line / (1 - line)))
+def _coverage(answers: Answers) -> tuple[tuple[float, float], ...]:
+    """Accuracy when only the clips farthest from their thresholds are answered."""
+    distance = np.abs(_log_odds(answers.probabilities) - _log_odds(answers.thresholds))
     order = np.argsort(-np.where(answers.answered, distance, -1.0))
-    right = (answers.probabilities >= threshold) == answers.labels
+    right = answers.called == answers.labels
     most = int(answers.answered.sum())
     counts = [max(round(share * most), 1) for share in COVERAGES]
     total = len(answers.labels)
     return tuple((count / total, float(right[order[:count]].mean())) for count in counts)
+
+
+def _log_odds(p: FloatArray) -> FloatArray:
+    inside = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(inside / (1 - inside)), np.float64)
 
 
 def _table(rows: Mapping[str, Figures]) -> str:

@@ -70,7 +70,7 @@ def test_what_is_no_benchmark(tmp_path):
 def test_figures_of_a_detector_of_others(folders):
     tested = contender("test_detection_eval:by_brightness")
     scores = score_all(tested, read_samples(folders), Condition())
-    figures = Figures.of(Answers.of(scores), 0.5)
+    figures = Figures.of(Answers.of(scores, 0.5))
     assert figures.auc.value == 1
     assert figures.accuracy.value == 1
     assert figures.answered == pytest.approx(5 / 6)
@@ -132,10 +132,30 @@ def test_the_command_writes_its_report(folders, tmp_path):
     result = CliRunner().invoke(detection, [*arguments, "-o", str(output)])
     assert result.exit_code == 0, result.output
     assert "| CRF 30, scale 1 | 6 |" in result.output
-    values = json.loads((output / "report.json").read_text())
+    (values,) = json.loads((output / "report.json").read_text())
     assert values["clip"]["auc"]["value"] == 1
     assert values["generators"].keys() == {"one", "two", "grey"}
     page = (output / "report.html").read_text()
     assert "<svg" in page
     assert "Reliability" in page
     assert {path.name for path in output.iterdir()} == {"report.md", "report.json", "report.html"}
+
+
+def test_detectors_beside_each_other(folders, tmp_path):
+    name = "test_detection_eval:by_brightness"
+    arguments = [str(folders), "--detector", name, "--detector", name, "-o", str(tmp_path / "both")]
+    assert CliRunner().invoke(detection, arguments).exit_code == 0
+    assert len(json.loads((tmp_path / "both" / "report.json").read_text())) == 2
+    assert (tmp_path / "both" / "report.html").read_text().count("AUC 1.000") == 2
+
+
+def test_a_detector_may_have_a_threshold_for_each_clip():
+    sample = Sample(Path("none.mp4"), True, "a", "one", "test", "here")
+    own = [Score(sample, 0.6, (), "", 1.0, 1, None, line) for line in (0.5, 0.7, None)]
+    answers = Answers.of(own, 0.9)
+    assert answers.called.tolist() == [True, False, False]
+    assert Figures.of(answers).recall.value == pytest.approx(1 / 3)
+    report = Report.of(
+        detector="own", data="none", threshold=0.9, parameters=None, scores=own, conditions={}
+    )
+    assert report.sources["here"].clips == 3
