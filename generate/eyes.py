@@ -53,6 +53,7 @@ EYES = (
     (LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1], LEFT_IRIS),
 )
 UPPER, LOWER = np.s_[1:8], np.s_[15:8:-1]  # partners: the lids' points above each other
+UPPER_RIM = np.s_[:9]  # the upper lid, corners included
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Eye:
     radius: float  # pixels
     reach: float  # pixels by which the iris can move before it touches the rim's end
     scale: float  # pixels per cm
+
+    @property
+    def margin(self) -> int:
+        """Pixels around the opening that are painted."""
+        return round(3 * LASH_FRINGE * self.scale) + 2
 
 
 def find_eyes(portrait: Portrait) -> list[Eye]:
@@ -96,7 +102,7 @@ def paint_eye(
 
     forth = np.asarray((eye.fit @ rest).T, np.float32)
     opening = _apply(forth, eye.home)
-    window = Window.around(opening, round(3 * LASH_FRINGE * eye.scale) + 2, len(frame))
+    window = Window.around(opening, eye.margin, len(frame))
     if window.empty:
         return
     back = np.asarray(cv2.invertAffineTransform(forth), np.float32)
@@ -110,7 +116,7 @@ def paint_eye(
         shift = gaze_shift(eye, gaze)
         _paint_ball(eye, frame, window, lids=lids, opening=opening, back=back, shift=shift)
     if made:
-        line = stroke(lids[:9], window, LASH_WIDTH * eye.scale)
+        line = stroke(lids[UPPER_RIM], window, LASH_WIDTH * eye.scale)
         mask = soften(line, LID_SOFTNESS * eye.scale) * np.float32(LASH_OPACITY * made)
         paint(frame, window, np.broadcast_to(eye.lash, (*mask.shape, 3)), mask)
 

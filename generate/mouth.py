@@ -38,7 +38,9 @@ SHADOW_GLOW = 0.35  # of the tongue's colour, which the deepest shade before the
 TOOTH_FRINGE = 0.12  # cm around the opening where pixels mix lip and tooth
 EDGE_SOFTNESS = 0.04  # cm: the blur where lip and mouth meet
 SLIT_LIGHT, WIDE_ASPECT = 0.6, 0.14  # light through a slit; height to width that lets in all
-LIP_SHADE = 0.55  # how dark it is right under the lips
+LIP_SHADE = 0.55  # how dark it is right under the lips ...
+DEEP, FREE = 0.3, 0.8  # ... all of it where so much around lies between them, and none
+MARGIN = 2  # pixels around the lips that are painted
 # How much more of the green and the blue than of the red is lost in shade: what little light there
 # is has passed through lips and cheeks. Without it teeth in shade are grey.
 BLOOD = np.array([0.0, 0.3, 0.35], np.float32)
@@ -169,7 +171,7 @@ def paint_mouth(
         lower: (3, 2) pixels, the lower drawing's.
         light: 0..1, less where protruding lips keep it out.
     """
-    window = Window.around(lips, 2, len(frame))
+    window = Window.around(lips, MARGIN, len(frame))
     if window.empty:
         return
     open_share = min(max((_gap(lips) / mouth.scale - SEALED) / (PARTED - SEALED), 0), 1)
@@ -237,4 +239,4 @@ def _shade(mask: Float32Array, lips: Float32Array) -> Float32Array:
     width = float(np.linalg.norm(lips[0] - lips[10]))
     reach = max(LIP_SHADE_REACH * width, 1.0)
     inner = cv2.GaussianBlur(mask, (0, 0), reach / 2, borderType=cv2.BORDER_CONSTANT)
-    return np.asarray(1 - LIP_SHADE * np.clip(1.6 - 2 * inner, 0, 1), np.float32)
+    return np.asarray(1 - LIP_SHADE * np.clip((FREE - inner) / (FREE - DEEP), 0, 1), np.float32)

@@ -15,6 +15,8 @@ Float64Array = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 
 SUPERSAMPLING = 4  # samples across a pixel, for outlines without stairs
+FINER_BITS = 4  # of the places between two samples at which OpenCV takes the corners of outlines
+LEAST_BLUR = 0.3  # pixels: a smaller standard deviation leaves a mask as it is
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def outline(polygon: Float32Array, window: Window) -> Float32Array:
     large = np.zeros((window.height * SUPERSAMPLING, window.width * SUPERSAMPLING), np.uint8)
     # Pixel centres are at whole numbers: the window begins half a pixel before its first centre.
     fine = (polygon - window.corner + 0.5) * SUPERSAMPLING - 0.5
-    cv2.fillPoly(large, [np.rint(fine * 16).astype(np.int32)], 255, shift=4)
+    cv2.fillPoly(large, [finer(fine)], 255, shift=FINER_BITS)
     return _reduced(large, window)
 
 
@@ -65,7 +67,7 @@ def stroke(line: Float32Array, window: Window, width: float) -> Float32Array:
     large = np.zeros((window.height * SUPERSAMPLING, window.width * SUPERSAMPLING), np.uint8)
     fine = (line - window.corner + 0.5) * SUPERSAMPLING - 0.5
     thick = max(round(width * SUPERSAMPLING), 1)
-    cv2.polylines(large, [np.rint(fine * 16).astype(np.int32)], False, 255, thick, shift=4)
+    cv2.polylines(large, [finer(fine)], False, 255, thick, shift=FINER_BITS)
     return _reduced(large, window)
 
 
@@ -73,9 +75,14 @@ def soften(mask: Float32Array, width: float) -> Float32Array:
     """Blur a mask by a standard deviation in pixels; a very small one leaves it as it is."""
     import cv2
 
-    if width < 0.3:
+    if width < LEAST_BLUR:
         return mask
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), width, borderType=cv2.BORDER_CONSTANT))
+
+
+def finer(places: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """Places in pixels as the whole numbers that OpenCV draws with ``shift=FINER_BITS``."""
+    return np.rint(places * 2**FINER_BITS).astype(np.int32)
 
 
 def _reduced(large: ImageArray, window: Window) -> Float32Array:

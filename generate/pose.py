@@ -48,6 +48,18 @@ class Camera:
             float(own_yaw),
         )
 
+    @property
+    def reach(self) -> float:
+        """Pixels from the pinhole to the depth of the eyes."""
+        return PORTRAIT_DISTANCE_CM * self.scale
+
+    @property
+    def solid_joint(self) -> Float32Array:
+        """The joint before the pinhole flattens it, (3,) pixels from the axis at eyes' depth."""
+        depth = self.joint[2] - self.depth
+        flat = self.joint[:2] - self.axis
+        return np.append(flat * (self.reach + depth) / self.reach, depth).astype(np.float32)
+
     def project(
         self,
         points: Float32Array,
@@ -68,11 +80,7 @@ class Camera:
         """
         from vasari.generate.raster import project
 
-        reach = np.float32(PORTRAIT_DISTANCE_CM * self.scale)
         shift = np.asarray(translation, np.float32) * self.scale * np.array([1, -1, -1], np.float32)
-        from_axis = self.joint[:2] - self.axis
-        joint_depth = self.joint[2] - self.depth
-        joint = np.append(from_axis * (reach + joint_depth) / reach, joint_depth)
         return np.asarray(
             project(
                 np.asarray(points, np.float32),
@@ -80,9 +88,9 @@ class Camera:
                 self.turned(rotation),
                 shift.astype(np.float32),
                 np.asarray(self.axis, np.float32),
-                joint.astype(np.float32),
+                self.solid_joint,
                 np.float32(self.depth),
-                reach,
+                np.float32(self.reach),
                 np.float32(BODY_FOLLOWS),
                 # The whole body comes nearer; only the head withdraws, or the frame's edge would
                 # show.

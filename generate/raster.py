@@ -7,6 +7,7 @@ import numpy as np
 
 EDGE_TOLERANCE = np.float32(1e-4)  # barycentric: neighbours overlap, so that no crack shows
 FLAT = np.float32(1e-9)  # slope of a barycentric weight along a row that counts as none
+SLIVER = 1e-6  # twice the area of a triangle below which it is not drawn, square pixels
 
 
 @numba.njit(cache=True, inline="always")
@@ -65,7 +66,7 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0915, PLR0917 - compi
         if right < 0 or left > width - 1:
             continue
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
-        if abs(area) < 1e-6:
+        if abs(area) < SLIVER:
             continue
         # From a on, the barycentric weights of b and c are linear in x and y; a's is the rest.
         # So are depth and place in the picture. All of it in 32 bits, which is twice as fast.

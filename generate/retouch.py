@@ -10,7 +10,7 @@ STILL = 0.01  # pixels: pixels that move less stay, which keeps them sharp
 
 
 @numba.njit(cache=True, inline="always")
-def _cubic(t):  # type: ignore[no-untyped-def]
+def cubic(t):  # type: ignore[no-untyped-def]
     """The weights of four neighbours at a place between the middle two (Keys 1981)."""
     return (
         np.float32(0.5) * t * (t * (2 - t) - 1),
@@ -57,7 +57,7 @@ def retouch(frame, source, fields, forth, back):  # type: ignore[no-untyped-def]
                     frame[y, x, c] = np.uint8(min(max(value, 0), 255) + np.float32(0.5))
                 continue
             left, above = int(np.floor(x + dx)), int(np.floor(y + dy))
-            columns, rows = _cubic(np.float32(x + dx - left)), _cubic(np.float32(y + dy - above))
+            columns, rows = cubic(np.float32(x + dx - left)), cubic(np.float32(y + dy - above))
             for c in range(3):
                 value = 255 * found[2 + c]
                 for m in range(4):

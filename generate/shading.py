@@ -24,6 +24,7 @@ MAX_CONTRAST = 0.45  # of the light's direction to its mean: more is a cast shad
 GAIN_RANGE = (0.75, 1.3)  # how far a turn may change the light
 OUTLINE_FADE = 1.0  # cm inside the person's outline over which the change begins
 LEAST_GAIN = 0.004  # one level of 255: less is not drawn
+LEAST_LIGHT = 0.2  # of the mean: what turns from deeper shade does not flare up
 
 
 class Shading:
@@ -61,7 +62,7 @@ class Shading:
         """By what part each point becomes lighter, (N,)."""
         before = 1 + self.normals @ self.light
         after = 1 + self.normals @ (turned.T @ self.light)
-        gains = np.clip(after / np.maximum(before, 0.2), *GAIN_RANGE) - 1
+        gains = np.clip(after / np.maximum(before, LEAST_LIGHT), *GAIN_RANGE) - 1
         return np.asarray(self.share * gains, np.float32)
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from vasari.generate.patch import Window
+from vasari.generate.patch import FINER_BITS, Window, finer
 from vasari.generate.portrait import Portrait
 from vasari.generate.topology import (
     LEFT_LOWER_LID,
@@ -141,7 +141,7 @@ def look(frame: ImageArray, region: Region, warp: Float32Array, mesh: Float32Arr
     back = cv2.invertAffineTransform(warp)
     rim = mesh[list(region.opening), :2] @ back[:, :2].T + back[:, 2]
     opening = np.zeros((region.height, region.width), np.uint8)
-    cv2.fillPoly(opening, [np.rint(rim * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
+    cv2.fillPoly(opening, [finer(rim)], 255, cv2.LINE_AA, shift=FINER_BITS)
     return Look(np.asarray(colours, np.uint8), opening)
 
 
