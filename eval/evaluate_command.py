@@ -6,6 +6,7 @@ import click
 
 from vasari.eval.detection_command import detection
 from vasari.eval.lips import main as lips
+from vasari.eval.looks import looks
 from vasari.eval.motion import motion
 from vasari.eval.reenactment import reenactment
 from vasari.eval.tracking import tracking
@@ -22,6 +23,7 @@ def evaluate() -> None:
 
 evaluate.add_command(detection)
 evaluate.add_command(lips, "lips")
+evaluate.add_command(looks)
 evaluate.add_command(motion)
 evaluate.add_command(reenactment)
 evaluate.add_command(tracking)

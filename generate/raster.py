@@ -138,6 +138,86 @@ def composite(layer, spans, background, frame):  # type: ignore[no-untyped-def]
                     frame[y, at, c] = (over + under + 127) // 255
 
 
+@numba.njit(cache=True, inline="always")
+def _shows(layer, spans, y, x):  # type: ignore[no-untyped-def]
+    """Whether a layer has anything at a pixel."""
+    return spans[y, 0] <= x < spans[y, 1] and layer[y, x, 3] > 0
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def find_folds(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
+    map_x, map_y, layer, spans, jump, folds
+):
+    """Mark the pixels on either side of a fold, where neighbours come from far apart.
+
+    Args:
+        map_x: (H, W) float32, where in the picture each pixel comes from; 0 where none does.
+        map_y: (H, W) float32, the same.
+        layer: (H, W, 4) uint8, what was found there; only what lies between the spans counts.
+        spans: (H, 2) int32, in each row the columns that the layer covers, the second excluded.
+        jump: how far apart, pixels of the picture.
+        folds: (H, W) uint8, changed: 1 on either side.
+    """
+    height, width = map_x.shape
+    hits = np.zeros(width, np.uint8)  # 1: far from the left neighbour, 2: from the one above
+    for y in range(height):
+        above = max(y - 1, 0)
+        start = max(min(spans[y, 0], spans[above, 0]) - 1, 0)
+        stop = min(max(spans[y, 1], spans[above, 1]) + 1, width)
+        if start >= stop:
+            continue
+        u, v, over_u, over_v = map_x[y], map_y[y], map_x[above], map_y[above]
+        hits[start] = 0
+        for x in range(start + 1, stop):
+            left = abs(u[x] - u[x - 1]) + abs(v[x] - v[x - 1]) > jump
+            over = abs(u[x] - over_u[x]) + abs(v[x] - over_v[x]) > jump
+            hits[x] = np.uint8(left) + np.uint8(2) * np.uint8(over)
+        for x in range(start + 1, stop):
+            if not hits[x]:
+                continue
+            here = _shows(layer, spans, y, x)
+            if hits[x] & 1 and (here or _shows(layer, spans, y, x - 1)):
+                folds[y, x - 1] = folds[y, x] = 1
+            if hits[x] & 2 and (here or _shows(layer, spans, above, x)):
+                folds[above, x] = folds[y, x] = 1
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def soften(frame, marks):  # type: ignore[no-untyped-def]
+    """Blur the marked pixels of a frame by the binomial 3 x 3, and take the marks away.
+
+    Args:
+        frame: (H, W, 3) uint8, changed.
+        marks: (H, W) uint8, 0 where nothing is to be changed; all 0 afterwards.
+    """
+    height, width = marks.shape
+    places = np.empty((height * width, 2), np.int32)
+    colours = np.empty((height * width, 3), np.uint8)
+    count = 0
+    for y in range(height):
+        if not marks[y].any():
+            continue
+        for x in range(width):
+            if marks[y, x]:
+                marks[y, x] = 0
+                places[count, 0], places[count, 1] = y, x
+                count += 1
+    for i in range(count):
+        y, x = places[i]
+        left, right = max(x - 1, 0), min(x + 1, width - 1)
+        for c in range(3):
+            total = np.int32(8)
+            for near in range(-1, 2):
+                row = min(max(y + near, 0), height - 1)
+                wide = np.int32(frame[row, left, c]) + np.int32(frame[row, right, c])
+                total += (2 - abs(near)) * (wide + 2 * np.int32(frame[row, x, c]))
+            colours[i, c] = total // 16
+    for i in range(count):
+        y, x = places[i]
+        for c in range(3):
+            frame[y, x, c] = colours[i, c]
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def blend(frame, left, top, patch, mask):  # type: ignore[no-untyped-def]
     """Blend a patch, (h, w, 3) float32 or uint8, into a frame at (left, top).

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.generate.eyes import closing, paint_eye
-from vasari.generate.figure import Figure
+from vasari.generate.figure import DETAIL, Figure
 from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.generate.mouth import INNER_LIPS, jaw_anchors, paint_mouth
 from vasari.generate.portrait import Portrait
@@ -30,6 +30,8 @@ Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 BAND = 128  # rows drawn at once: few enough for the cache and to follow the outline
+
+FOLD = 4.0  # pixels of the portrait between neighbours that make a fold, whose edge is softened
 
 NARROW_SHADE = 0.75  # of the light into the mouth, kept out by lips drawn together ...
 NARROWEST = 0.3  # ... by this share of their width at rest
@@ -80,8 +82,11 @@ class Renderer:
         self._rims = [list(eye.rim) for eye in self._eyes]
         self._balls = [portrait.mesh[rim] for rim in self._rims]
         size = portrait.size
-        self._map_x, self._map_y, self._depth = np.empty((3, BAND, size), np.float32)
-        self._layer = np.empty((BAND, size, 4), np.uint8)
+        # With one row more: the last of the band above.
+        self._map_x, self._map_y, self._depth = np.empty((3, BAND + 1, size), np.float32)
+        self._layer = np.empty((BAND + 1, size, 4), np.uint8)
+        self._spans = np.empty((BAND + 1, 2), np.int32)
+        self._folds = np.zeros((size, size), np.uint8)
         self._frame = np.empty((size, size, 3), np.uint8)
 
     def frames(self, blocks: Iterable[Motion]) -> Iterator[ImageArray]:
@@ -135,7 +140,9 @@ class Renderer:
         )
         self._shading.apply(self._frame, sheet, self._camera.turned(pose.rotation))
         if self._retoucher:
-            self._retoucher.apply(self._frame, anchors=skull[:, :2], mesh=mesh[:, :2])
+            self._retoucher.apply(
+                self._frame, anchors=skull[:, :2], mesh=mesh[:, :2], gaze=pose.gaze
+            )
         return self._frame
 
     def _express(self, expression: Float32Array) -> Float32Array:
@@ -168,31 +175,43 @@ class Renderer:
         """Draw the person at the sheet's points over the background."""
         import cv2
 
-        from vasari.generate.raster import composite, rasterise
+        from vasari.generate.raster import composite, find_folds, rasterise, soften
 
         background = self._portrait.layers.background
         for top in range(0, len(self._frame), BAND):
-            spans = rasterise(
+            for plane in (self._map_x, self._map_y, self._layer, self._spans):
+                plane[0] = plane[-1]
+            self._spans[1:] = spans = rasterise(
                 self._sheet.faces,
                 points,
                 self._sources,
-                self._map_x,
-                self._map_y,
-                self._depth,
+                self._map_x[1:],
+                self._map_y[1:],
+                self._depth[1:],
                 top,
             )
             start, stop = int(spans[:, 0].min()), int(spans[:, 1].max())
             if start < stop:
                 cv2.remap(
                     self._texture,
-                    self._map_x[:, start:stop],
-                    self._map_y[:, start:stop],
+                    self._map_x[1:, start:stop],
+                    self._map_y[1:, start:stop],
                     cv2.INTER_LINEAR,
-                    dst=self._layer[:, start:stop],
+                    dst=self._layer[1:, start:stop],
                     borderMode=cv2.BORDER_REPLICATE,
                 )
             rows = slice(top, top + BAND)
-            composite(self._layer, spans, background[rows], self._frame[rows])
+            composite(self._layer[1:], spans, background[rows], self._frame[rows])
+            seam = min(top, 1)  # the first band has none above
+            find_folds(
+                self._map_x[1 - seam :],
+                self._map_y[1 - seam :],
+                self._layer[1 - seam :],
+                self._spans[1 - seam :],
+                np.float32(FOLD * DETAIL),
+                self._folds[top - seam : top + BAND],
+            )
+        soften(self._frame, self._folds)
 
 
 def _stack(arrays: list[Float32Array]) -> tuple[Float32Array, list[slice]]:

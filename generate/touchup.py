@@ -28,6 +28,7 @@ Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 PATCH_DENSITY = 11.0  # pixels of a patch per cm of the face; a frame of 512 pixels has about 13
+GAZE_SPARED = (4.0, 10.0)  # degrees: where the change between the lids begins to fade, and ends
 BLURRED_FROM = 1.25  # of the frame's pixels for one of a patch
 BLUR = 0.35  # of the frame's pixels for one of a patch beyond the first: keeps a patch smooth
 
@@ -39,13 +40,16 @@ class Retoucher(Protocol):
     def anchors(self) -> Float32Array:
         """(N, 3) pixels of the portrait: points on the skull, which move with the head."""
 
-    def apply(self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array) -> None:
+    def apply(
+        self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array, gaze: Float32Array
+    ) -> None:
         """Change a frame.
 
         Args:
             frame: (S, S, 3) sRGB, changed.
             anchors: (N, 2) pixels, where the anchors now stand.
             mesh: (478, 2) pixels, the face as it is shown.
+            gaze: (2,) degrees, by how much the eyes are turned.
         """
 
 
@@ -179,6 +183,16 @@ def change(frame: ImageArray, region: Region, warp: Float32Array, fields: Float3
     retouch(frame[area], frame[area].copy(), fields, inside, back)
 
 
+def spared_balls(gaze: Float32Array) -> np.float32:
+    """How far the eyeballs are left alone, 0..1, at a gaze, (2,) degrees.
+
+    The network learned from gazes that were tracked too weakly: it draws a pupil that is turned
+    far half back, and leaves a ghost of it.
+    """
+    none, all_of_it = GAZE_SPARED
+    return np.clip((np.hypot(*gaze) - none) / (all_of_it - none), 0, 1, dtype=np.float32)
+
+
 class TouchUp:
     """Touches up the frames of one portrait."""
 
@@ -190,7 +204,9 @@ class TouchUp:
         self._portrait = looks(portrait.image, patch_warps(self.anchors), portrait.mesh)
         self._at_rest = self._ask(self._portrait)
 
-    def apply(self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array) -> None:
+    def apply(
+        self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array, gaze: Float32Array
+    ) -> None:
         """Change a frame, as `Retoucher` says."""
         warps = patch_warps(anchors)
         if any(
@@ -198,8 +214,12 @@ class TouchUp:
             for region, warp in zip(REGIONS, warps, strict=True)
         ):
             return  # the face has left the frame
-        changes = self._ask(looks(frame, warps, mesh)) - self._at_rest
-        for region, warp, fields in zip(REGIONS, warps, changes, strict=True):
+        seen = looks(frame, warps, mesh)
+        changes = self._ask(seen) - self._at_rest
+        spared = spared_balls(gaze)
+        for region, warp, shown, fields in zip(REGIONS, warps, seen, changes, strict=True):
+            if spared:
+                fields *= 1 - spared / 255 * shown.opening
             change(frame, region, warp, fields)
 
     def _ask(self, seen: list[Look]) -> Float32Array:

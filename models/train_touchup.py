@@ -76,7 +76,9 @@ class Recorder:
         self.warps: list[Float32Array] = []
         self.looks: list[Look] = []
 
-    def apply(self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array) -> None:
+    def apply(
+        self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array, gaze: Float32Array
+    ) -> None:
         """Keep the regions of a frame."""
         self.warps = patch_warps(anchors)
         self.looks = looks(frame, self.warps, mesh)

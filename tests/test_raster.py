@@ -11,8 +11,10 @@ from vasari.generate.raster import (
     blend_layer,
     composite,
     express,
+    find_folds,
     rasterise,
     relax,
+    soften,
 )
 
 SIZE = 48
@@ -147,3 +149,35 @@ def test_what_is_unknown_relaxes_toward_the_mean_around() -> None:
         expected = own + (1 - known[..., None]) * cv2.blur(expected, (3, 3))
     relax(picture, own, known, 5)
     assert np.abs(picture - expected).max() < 1e-5
+
+
+def test_folds_are_where_neighbours_come_from_far_apart() -> None:
+    rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32) + 1
+    columns[:, 20:] += 30  # a fold from top to bottom
+    columns[:, :4] = rows[:, :4] = 0  # nothing lies here
+    layer = np.full((SIZE, SIZE, 4), 255, np.uint8)
+    layer[:, 4, 3] = layer[:, :4, 3] = 0  # a soft edge that has faded: no fold
+    spans = np.tile(np.array([4, SIZE], np.int32), (SIZE, 1))
+    folds = np.zeros((SIZE, SIZE), np.uint8)
+    find_folds(columns, rows, layer, spans, np.float32(4), folds)
+    expected = np.zeros_like(folds)
+    expected[:, 19:21] = 1
+    assert (folds == expected).all()
+    layer[:, 4, 3] = 255  # cut off hard
+    find_folds(columns, rows, layer, spans, np.float32(4), folds)
+    expected[:, 3:5] = 1
+    assert (folds == expected).all()
+
+
+def test_marked_pixels_are_blurred_and_no_others() -> None:
+    rng = np.random.default_rng(3)
+    frame = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    marks = (rng.random((SIZE, SIZE)) < 0.2).astype(np.uint8)
+    marks[0, 0] = 1
+    before, marked = frame.copy(), marks > 0
+    soften(frame, marks)
+    kernel = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    blurred = cv2.filter2D(before.astype(float), -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    np.testing.assert_allclose(frame[marked], blurred[marked], atol=0.51)
+    assert (frame[~marked] == before[~marked]).all()
+    assert not marks.any()

@@ -99,6 +99,21 @@ def test_the_iris_follows_the_gaze(
     assert sign * (dark_centre(_pose(gaze=(yaw, 0))) - dark_centre(_pose())) > 1.5
 
 
+def test_the_edge_of_a_turned_head_has_no_stairs(
+    astronaut_renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soft = astronaut_renderer.frame(_pose((22, 0, 0))).astype(float).copy()
+    monkeypatch.setattr("vasari.generate.render.FOLD", 1e6)
+    hard = astronaut_renderer.frame(_pose((22, 0, 0))).astype(float)
+    changed = np.abs(soft - hard).max(axis=2) > 8
+    assert 0.0005 < changed.mean() < 0.03  # only along the folds
+
+    def roughness(frame: np.ndarray) -> float:
+        return float(np.abs(np.diff(frame, 2, axis=0))[changed[1:-1]].mean())
+
+    assert roughness(soft) < 0.5 * roughness(hard)
+
+
 def test_frames_of_a_motion(astronaut_renderer: Renderer) -> None:
     blocks = [Motion.still(2), Motion.still(1)]
     frames = [frame.copy() for frame in astronaut_renderer.frames(blocks)]

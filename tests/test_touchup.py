@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -122,8 +125,26 @@ def test_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_portrait_at_rest_stays_itself(astronaut: Portrait) -> None:
     anchors = place_regions(astronaut)[:, :2]
     frame = astronaut.image.copy()
-    TouchUp(astronaut).apply(frame, anchors=anchors, mesh=astronaut.mesh[:, :2])
+    TouchUp(astronaut).apply(
+        frame, anchors=anchors, mesh=astronaut.mesh[:, :2], gaze=np.zeros(2, np.float32)
+    )
     assert np.array_equal(frame, astronaut.image)
+
+
+def test_a_ball_that_is_turned_far_is_left_alone(
+    astronaut: Portrait, astronaut_renderer: Renderer, touched: Renderer
+) -> None:
+    far = replace(pose(), gaze=np.array([-20, 0], np.float32))
+    plain, better = astronaut_renderer.frame(far).copy(), touched.frame(far).copy()
+    changed = np.abs(plain.astype(int) - better).max(axis=2) > 2
+    assert changed.any()  # the skin around
+    for region in REGIONS:
+        inside = np.zeros(changed.shape, np.uint8)
+        rim = np.rint(astronaut.mesh[list(region.opening), :2]).astype(np.int32)
+        cv2.fillPoly(inside, [rim], 1)
+        inside = cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0
+        assert inside.any()
+        assert not (changed & inside).any()
 
 
 def test_a_blink_is_touched_up_at_the_eyes_alone(
