@@ -47,6 +47,8 @@ MELODY = np.array([0.2, 0.05])
 EXPECTED_LOUD, EXPECTED_COUNT = -22.0, 12
 MIN_LOUD = -45.0
 MIN_CONTRAST = 15.0  # dB of the loud level over the noise
+MAX_NOISE = -35.0  # what stays louder than this is a held note, not noise
+PAUSE = 50  # spectra of silence after a sound that count as its noise; longer ones say nothing
 HALVING = 500  # heard spectra after which what was heard before counts half
 MEASURING = 10  # heard spectra between two measurements of the level
 
@@ -90,6 +92,7 @@ class Listener:
         self._quiet += 1
         if samples.any():
             self._quiet = 0
+        if self._quiet <= PAUSE:
             self._measure(loudness)
 
     def read(self, time: float) -> tuple[Articulation, Prosody]:
@@ -136,7 +139,7 @@ class Listener:
             self._histogram //= 2
         if self._heard % MEASURING == 0:
             level = level_of(self._histogram)
-            loud = max(level.loud, level.noise + MIN_CONTRAST, MIN_LOUD)
+            loud = max(level.loud, min(level.noise, MAX_NOISE) + MIN_CONTRAST, MIN_LOUD)
             self._level = Level(level.noise, loud)
 
 

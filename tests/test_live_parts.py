@@ -153,6 +153,20 @@ def test_a_long_silence_reads_as_silence_and_ends_with_a_sound() -> None:
     assert max(listener.read(4.0 + number / 100)[0].opening[0] for number in range(20)) > 0.2
 
 
+def test_one_vowel_again_and_again_moves_the_lips_as_far_as_at_first() -> None:
+    clock = np.arange(RATE // 4) / RATE
+    vowel = sum(np.sin(2 * np.pi * 120 * k * clock) / k for k in range(1, 30))
+    samples = np.pad(4000 * vowel, (0, RATE * 3 // 4)).astype(np.int16)
+    listener, openings = Listener(), []
+    for number in range(20 * 100):  # seconds, hops
+        start = number % 100 * HOP
+        listener.hear(samples[start : start + HOP])
+        if number % 100 == 25:
+            openings.append(listener.read(number / 100 - 0.1)[0].opening[0])
+    assert np.mean(openings[:3]) > 0.3
+    assert np.mean(openings[-3:]) > 0.9 * np.mean(openings[:3])
+
+
 def test_steering_is_quick_and_smooth() -> None:
     listener = Listener()
     actor = LiveActor(Controls(head_motion=0, blink_rate=0), listener)
