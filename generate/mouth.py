@@ -34,17 +34,17 @@ SEAM, SEAM_WIDTH = 0.45, 0.08  # opacity, and cm: the line between closed lips
 PARTED_LIPS = 0.12  # cm: lips farther apart than this show what is behind
 TEETH_SHOWN = 0.4  # cm: lips farther apart than this show enough of the teeth to be used
 TEETH_GO_ON = 0.35  # cm that such teeth go on above what the portrait shows of them
-SHADOW_GLOW = 0.35  # of the tongue's colour, which the deepest shade before the teeth has
+SHADOW_GLOW = 0.3  # of the tongue's colour, which the deepest shade before the teeth has
 TOOTH_FRINGE = 0.12  # cm around the opening where pixels mix lip and tooth
 EDGE_SOFTNESS = 0.04  # cm: the blur where lip and mouth meet
-SLIT_LIGHT, WIDE_ASPECT = 0.6, 0.14  # light through a slit; height to width that lets in all
-LIP_SHADE = 0.55  # how dark it is right under the lips ...
+SLIT_LIGHT, WIDE_ASPECT = 0.82, 0.14  # light through a slit; height to width that lets in all
+LIP_SHADE = 0.5  # how dark it is right under the lips ...
 DEEP, FREE = 0.3, 0.8  # ... all of it where so much around lies between them, and none
 MARGIN = 2  # pixels around the lips that are painted
 # How much more of the green and the blue than of the red is lost in shade: what little light there
 # is has passed through lips and cheeks. Without it teeth in shade are grey.
-BLOOD = np.array([0.0, 0.3, 0.35], np.float32)
-LIP_SHADE_REACH = 0.07  # of the mouth's width: how far that shade reaches inward
+BLOOD = np.array([0.0, 0.42, 0.5], np.float32)
+LIP_SHADE_REACH = 0.045  # of the mouth's width: how far that shade reaches inward
 TONGUE_OUT = 1.2  # cm that the tongue rises at tongueOut = 1
 
 

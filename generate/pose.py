@@ -19,8 +19,8 @@ NECK_JOINT = (0.0, 4.0, 9.0)
 THROAT = 4.0  # cm below the chin: what stays in place when the head comes nearer
 MAX_YAW = 75.0  # degrees: a turn approaches this and never passes it
 MIN_YAW_BACK = 8.0  # the same for an oblique head that turns its hidden side to the viewer
-MIN_YAW_ON = 15.0  # and for one that turns on toward its profile, where a flat nose would show
-OBLIQUE = 30.0  # degrees of own yaw at which that holds in full
+MIN_YAW_ON = 9.0  # and for one that turns on toward its profile, where a flat nose would show
+OBLIQUE = 20.0  # degrees of own yaw at which that holds in full
 BODY_FOLLOWS = 0.15  # of the head's shift
 
 

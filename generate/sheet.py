@@ -41,6 +41,8 @@ SKULL_CURVE = 3.0  # how thick the hair over the skull may be before its depth i
 NECK_START, NECK_END = -1.0, 9.0  # below the chin: where the head's motion begins to fade, and ends
 SKIN_STRETCH = 2.5  # how far outside the oval an expression still pulls
 HEAD_REACH = (4.0, 10.0)  # outside the oval: where an uncut picture begins to rest, and rests
+SOLID = 0.9  # of the matte: what is more is the person's for certain
+MOST_BESIDE = 1.0  # outside the person, where points of the face are still brought onto it
 EDGE_REST = 0.12  # of the frame: near an edge that cuts the person, the sheet holds still
 
 
@@ -62,7 +64,7 @@ def lay_sheet(portrait: Portrait) -> Sheet:
     grid = grid[used]
     outside = _distance_to_oval(portrait, grid)
     depth = _grid_depth(portrait, grid, outside)
-    points = np.concatenate([portrait.mesh, np.column_stack([grid, depth])])
+    points = np.concatenate([_face_on_person(portrait), np.column_stack([grid, depth])])
     faces = np.concatenate([_face_triangles(), faces])
     points[:, 2] = _ease_slopes(points, faces)
     share = np.ones(len(points), np.float32)
@@ -87,6 +89,29 @@ def _face_triangles() -> Int32Array:
             strip(UPPER_LIP_INNER, LOWER_LIP_INNER),
         ]
     )
+
+
+def _face_on_person(portrait: Portrait) -> Float32Array:
+    """The face's points, (478, 3) pixels, those that lie just beside the person brought onto it.
+
+    At the far cheek of an oblique face the mesh reaches over the background, which a turn would
+    stretch to a streak across the skin.
+    """
+    import cv2
+
+    points = portrait.mesh.copy()
+    person = portrait.layers.alpha > SOLID
+    apart, names = cv2.distanceTransformWithLabels(
+        (~person).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rows, columns = np.nonzero(person)
+    nearest = np.zeros((names.max() + 1, 2), np.float32)
+    nearest[names[rows, columns]] = np.column_stack([columns, rows])
+    spots = np.clip(np.rint(points[:, :2]), 0, portrait.size - 1).astype(int)
+    beside = apart[spots[:, 1], spots[:, 0]]
+    moved = (beside > 0) & (beside < MOST_BESIDE * portrait.placement.scale)
+    points[moved, :2] = nearest[names[spots[moved, 1], spots[moved, 0]]]
+    return points
 
 
 def _oval(portrait: Portrait) -> Float32Array:

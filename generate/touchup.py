@@ -218,9 +218,8 @@ class TouchUp:
         changes = self._ask(seen) - self._at_rest
         spared = spared_balls(gaze)
         for region, warp, shown, fields in zip(REGIONS, warps, seen, changes, strict=True):
-            if spared:
-                fields *= 1 - spared / 255 * shown.opening
-            change(frame, region, warp, fields)
+            left = 1 - spared / 255 * shown.opening
+            change(frame, region, warp, left * fields)
 
     def _ask(self, seen: list[Look]) -> Float32Array:
         """The network's answers, (REGIONS, 5, h, w)."""

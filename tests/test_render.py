@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vasari.generate.motion import ARKIT_INDEX, ARKIT_NAMES, Motion
 from vasari.generate.portrait import Portrait
 from vasari.generate.render import Pose, Renderer
+from vasari.generate.sheet import lay_sheet
 from vasari.generate.topology import LOWER_LIP_OUTER, UPPER_LIP_OUTER
 
 
@@ -112,6 +115,18 @@ def test_the_edge_of_a_turned_head_has_no_stairs(
         return float(np.abs(np.diff(frame, 2, axis=0))[changed[1:-1]].mean())
 
     assert roughness(soft) < 0.5 * roughness(hard)
+
+
+def test_a_face_that_reaches_beside_the_person_is_brought_onto_it(astronaut: Portrait) -> None:
+    cheek = int(astronaut.mesh[234, 0]) + 6  # as if the matte ended inside the oval
+    alpha = astronaut.layers.alpha.copy()
+    alpha[:, :cheek] = 0
+    cut = replace(astronaut, layers=replace(astronaut.layers, alpha=alpha))
+    face, whole = (lay_sheet(portrait).points[:478] for portrait in (cut, astronaut))
+    moved = np.abs(face - whole)[:, :2].max(axis=1) > 1e-3
+    assert moved[234]
+    assert face[234, 0] >= cheek
+    assert not moved[astronaut.mesh[:, 0] > cheek + 1].any()
 
 
 def test_frames_of_a_motion(astronaut_renderer: Renderer) -> None:
