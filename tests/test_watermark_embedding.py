@@ -5,7 +5,7 @@ from skimage.data import astronaut
 
 from vasari.errors import WatermarkError
 from vasari.watermark.embedding import PSNR, Embedder, _Strength
-from vasari.watermark.masking import Mask
+from vasari.watermark.masking import LEAST_POWER, MOST_LIFT, Mask
 from vasari.watermark.pattern import Pattern, filtered, spread
 from vasari.watermark.reading import read_frames
 
@@ -71,20 +71,54 @@ def test_texture_carries_more_of_the_mark_than_flat_areas():
     assert change[:, 300:].mean() > 1.2 * change[:, :200].mean()
 
 
-def test_dark_parts_carry_more_and_skin_and_moving_parts_less():
+def test_dark_parts_carry_more_and_skin_less():
     luma = np.full((256, 256), 127, np.uint8)
     luma[:, 128:] = 30
-    mask = Mask(256, 256, power=4.0)
-    mask.renew(luma, None)
+    amplitude = renewed(luma).amplitude
+    assert amplitude[:, 40:].mean() > 1.1 * amplitude[:, :24].mean()
+    shares = renewed(luma, skin_on_the_left()).amplitude / amplitude
+    assert shares[:, :24].mean() < 0.95 * shares[:, 40:].mean()
+
+
+def test_what_moves_carries_less_and_is_remembered():
+    rng = np.random.default_rng(0)
+    luma = rng.integers(100, 110, (256, 256)).astype(np.uint8)
+    mask = renewed(luma)
     still = mask.amplitude.copy()
-    assert still[:, 40:].mean() > 1.1 * still[:, :24].mean()
-    chroma = np.full((2, 128, 128), 128, np.uint8)
-    chroma[:, :, :64] = np.array([110, 150])[:, None, None]
-    mask.renew(luma, chroma)
-    assert mask.amplitude[:, :24].mean() < 0.95 * still[:, :24].mean()
     luma[:, :128] += 10
     mask.renew(luma, None)
-    assert mask.amplitude[:, :24].mean() < 0.95 * still[:, :24].mean()
+    assert mask.amplitude[:, :24].mean() < 0.6 * still[:, :24].mean()
+    np.testing.assert_array_equal(mask.amplitude[:, 40:], still[:, 40:])
+    for _ in range(10):
+        mask.renew(luma, None)
+    assert mask.amplitude[:, :24].mean() < 0.9 * still[:, :24].mean()
+
+
+def test_where_everything_moves_the_mark_keeps_its_least_power():
+    rng = np.random.default_rng(0)
+    luma = rng.integers(100, 110, (256, 256)).astype(np.uint8)
+    mask = renewed(luma)
+    mask.renew(luma + 10, None)
+    assert np.mean(mask.amplitude**2) == pytest.approx(LEAST_POWER * 4.0, rel=0.1)
+
+
+def test_what_skin_will_save_is_given_to_the_rest():
+    luma = np.full((256, 256), 127, np.uint8)
+    plain, spared = renewed(luma), renewed(luma, skin_on_the_left())
+    rise = spared.amplitude[:, 40:].mean() / plain.amplitude[:, 40:].mean()
+    assert rise == pytest.approx(MOST_LIFT, rel=0.05)
+
+
+def renewed(luma, chroma=None):
+    mask = Mask(*luma.shape, power=4.0 + 1 / 12)
+    mask.renew(luma, chroma)
+    return mask
+
+
+def skin_on_the_left():
+    chroma = np.full((2, 128, 128), 128, np.uint8)
+    chroma[:, :, :64] = np.array([110, 150])[:, None, None]
+    return chroma
 
 
 def test_what_stays_the_same_is_marked_the_same(portrait):

@@ -34,7 +34,7 @@ MIN_SIDE = 96  # pixels; a chip has one and a half
 PERIOD = 100
 RENEWAL = 3  # frames after which the mask is renewed: a head moves by less than a block
 PEAK = 255.0  # of luma, for the PSNR
-PSNR = 43.2  # dB
+PSNR = 42.0  # dB
 
 # The picture itself looks like some bits and unlike others. The first frame of each period is read
 # back, and bits that the picture hides are made stronger at the expense of the others: improved
@@ -68,7 +68,8 @@ class Embedder:
             height: Of the luma plane, in pixels, 96 or more.
             width: Of the luma plane, in pixels, 96 or more.
             key: Who has it can read, forge and remove the watermark.
-            psnr: Peak signal-to-noise ratio of each marked frame against the unmarked one, in dB.
+            psnr: Peak signal-to-noise ratio of marked frames against the unmarked ones, in dB, once
+                faces move; up to 1.7 less while they do not, and more where much else moves.
 
         Raises:
             WatermarkError: The frame is too small, or the identifier has more than 48 bits.

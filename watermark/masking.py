@@ -20,17 +20,23 @@ ROUNDING = 1 / 12  # mean square error of rounding to whole levels (Bennett 1948
 
 # Texture hides the mark: its amplitude grows with a power of the picture's own. Vision alone would
 # allow 0.6-0.7 (Legge & Foley 1980), but at a given PSNR a more even mark is read more easily.
-MASKING_EXPONENT = 0.1
+MASKING_EXPONENT = 0.25
 FLAT_ACTIVITY = 2.0  # levels of standard deviation below which a block counts as flat
 # Levels seen against a background, from 3 at mid grey to 20 at black and 6 at white (Chou & Li
 # 1995); a weak power of it, for the same reason.
 BRIGHTNESS_EXPONENT = 0.2
-MOVING = 2.0  # levels by which the mean of a block changes between frames where something moves
-# The mark does not move with the picture: it would look like dirt on a window, and cost bits.
-MOVING_GAIN = 0.8
-# Cb and Cr of skin of all colours (Chai & Ngan 1999), where people look first.
+# What stays is encoded once, what moves in every frame, and the mark does not move with the
+# picture: there it costs most of its bits, and would look like dirt on a window.
+MOVING = 1.0  # levels by which the mean of a block changes between frames where something moves
+MOVING_GAIN = 0.38
+MEMORY = 0.95  # share of a block's motion that is kept until the next frame: heads sway
+# Cb and Cr of skin of all colours (Chai & Ngan 1999), where people look first, and which moves.
 SKIN_CB, SKIN_CR = (77, 127), (133, 173)
-SKIN_GAIN = 0.85
+SKIN_GAIN = 0.9
+# What is saved where skin will move is given to the rest, up to this gain of amplitude; and where
+# nearly everything moves, the mark has this share of the power that was asked for.
+MOST_LIFT = 1.22
+LEAST_POWER = 0.6
 MIN_AMPLITUDE, MAX_AMPLITUDE = 0.4, 2.5  # of a block, as shares of the mean over the picture
 # A block keeps its amplitude while it would change by less: what stays the same from frame to
 # frame costs an encoder nothing.
@@ -50,8 +56,10 @@ class Mask:
         """
         self.block = max(min(height, width) // BLOCKS_ACROSS, 1)  # pixels on each side
         shape = (-(-height // self.block), -(-width // self.block))
-        self._power = max(power - ROUNDING, 0.0)
-        self._means = np.full(shape, -1.0, np.float32)
+        self._strength = math.sqrt(max(power - ROUNDING, 0.0))
+        self._lift = 1.0
+        self._means = np.zeros(shape, np.float32)
+        self._motion = np.zeros(shape, np.float32)  # from 0 to 1
         self.amplitude = np.zeros(shape, np.float32)  # in each block, in levels
 
     def renew(self, luma: LumaArray, chroma: LumaArray | None) -> None:
@@ -64,30 +72,52 @@ class Mask:
         means, deviations = _statistics(luma, self.block)
         visible = np.maximum(deviations, FLAT_ACTIVITY) ** np.float32(MASKING_EXPONENT)
         visible *= _THRESHOLDS[means.astype(np.uint8)]
-        if self.amplitude.any():
-            visible[np.abs(means - self._means) > MOVING] *= np.float32(MOVING_GAIN)
+        shares = _limited(_smoothed(visible))
+        skin = np.zeros_like(shares) if chroma is None else self._skin(chroma)
+        if not self.amplitude.any():
+            self._lift = _lift(shares * _smoothed(_gains(skin, skin)))
+        else:
+            change = np.minimum(np.abs(means - self._means) / np.float32(MOVING), 1)
+            self._motion = np.maximum(self._motion * np.float32(MEMORY), _greatest(change))
         self._means = means
-        if chroma is not None:
-            visible[self._skin(chroma)] *= np.float32(SKIN_GAIN)
-        wanted = self._scaled(_smoothed(visible))
+        shares *= _smoothed(_gains(skin, self._motion))
+        wanted = self._strength * max(self._lift, _least_lift(shares)) * shares
         changed = np.abs(wanted - self.amplitude) > TOLERANCE * self.amplitude
         self.amplitude[changed] = wanted[changed]
 
-    def _skin(self, chroma: LumaArray) -> npt.NDArray[np.bool_]:
-        """The blocks whose middle has the colour of skin."""
+    def _skin(self, chroma: LumaArray) -> Float32Array:
+        """1 for blocks whose middle has the colour of skin, else 0."""
         middles = [
             np.minimum(np.arange(count) * self.block // 2 + self.block // 4, size - 1)
             for count, size in zip(self.amplitude.shape, chroma.shape[1:], strict=True)
         ]
         blue, red = chroma[:, middles[0][:, None], middles[1]]
         is_blue = (blue >= SKIN_CB[0]) & (blue <= SKIN_CB[1])
-        return np.asarray(is_blue & (red >= SKIN_CR[0]) & (red <= SKIN_CR[1]))
+        is_red = (red >= SKIN_CR[0]) & (red <= SKIN_CR[1])
+        return np.asarray(is_blue & is_red, np.float32)
 
-    def _scaled(self, visible: Float32Array) -> Float32Array:
-        """Amplitudes in proportion to what may be visible, of the mean square that is asked for."""
-        shares = visible / np.sqrt(np.mean(visible**2))
-        limited: Float32Array = np.clip(shares, MIN_AMPLITUDE, MAX_AMPLITUDE)
-        return limited * np.float32(math.sqrt(self._power))
+
+def _limited(visible: Float32Array) -> Float32Array:
+    """Shares of the amplitude, of unit power, in proportion to what may be visible."""
+    shares = visible / np.sqrt(np.mean(visible**2))
+    limited: Float32Array = np.clip(shares, MIN_AMPLITUDE, MAX_AMPLITUDE)
+    return limited
+
+
+def _gains(skin: Float32Array, motion: Float32Array) -> Float32Array:
+    """By how much the mark is weaker, given how much of each block is skin and how it moves."""
+    gains = (1 - np.float32(1 - SKIN_GAIN) * skin) * (1 - np.float32(1 - MOVING_GAIN) * motion)
+    return np.asarray(gains, np.float32)
+
+
+def _lift(shares: Float32Array) -> float:
+    """The gain of amplitude at which shares have unit power, as far as it is allowed."""
+    return min(1 / math.sqrt(float(np.mean(shares**2))), MOST_LIFT)
+
+
+def _least_lift(shares: Float32Array) -> float:
+    """The gain of amplitude at which shares have the least power."""
+    return math.sqrt(LEAST_POWER / float(np.mean(shares**2)))
 
 
 def _visibility_thresholds() -> Float32Array:
@@ -108,6 +138,14 @@ def _smoothed(blocks: Float32Array) -> Float32Array:
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     smooth: Float32Array = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
     return smooth
+
+
+def _greatest(blocks: Float32Array) -> Float32Array:
+    """The greatest of each block and its eight neighbours."""
+    padded = np.pad(blocks, 1, mode="edge")
+    rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+    greatest: Float32Array = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+    return greatest
 
 
 @numba.njit(cache=True, nogil=True)

@@ -26,7 +26,7 @@ SYNC_STRENGTH = 0.65  # amplitude of the synchronisation pattern beside that of 
 # frequencies survive strong compression and cost few bits, high ones are read from small parts of
 # a picture: the amplitude falls with this power of the frequency.
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 3.0, 30.0
-SLOPE = 0.75
+SLOPE = 0.5
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed as itself: one per key
