@@ -3,9 +3,9 @@
 Most generators of talking faces bend one picture. The skin of a real face changes as it speaks
 and turns: folds come and go, light and shade wander. The face of each frame is unrolled by its
 mesh onto the same grid, brought into register with the mean face of the stretch by a smooth flow,
-and made alike in brightness. What then still changes is measured in three bands of detail, beside
-how much the face moved. What grows with the slope of the picture is error of the register, and is
-left out (`_own_change`).
+and made alike in brightness. What then still changes is measured in three bands of detail, and
+broadly in three parts of the face, beside how much the face moved. Of the bands, what grows with
+the slope of the picture is error of the register, and is left out (`_own_change`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ FACE_SIDE = 150  # pixels of the detected face when it is tracked
 GRID = 80  # pixels of the unrolled face
 # Differences of Gaussians, standard deviations in pixels of the grid.
 BANDS = ((1.0, 2.5), (2.0, 6.0), (4.0, 14.0))
+# Of the rows of the grid: forehead, cheeks and lower face, which crease apart from each other.
+PARTS = ((0.0, 0.3), (0.4, 0.62), (0.62, 1.0))
+PART_DETAIL = 2.0  # standard deviation in pixels of the grid: what is finer is not counted there
 FLOW_SMOOTHNESS = 4.0  # pixels of the grid: an expression changes the skin in smaller places
 ROUNDS = 2  # of finding the mean face and the flow to it
 # cm, standard deviation of the mouth's opening: a face that speaks less shows too little. A still
@@ -42,6 +45,7 @@ MOUTH_MARGIN, EYE_MARGIN, RIM = 3, 4, 5  # pixels of the grid that are left out 
 
 FEATURES = (
     "fine change", "middle change", "broad change",  # log of the variance in each band
+    "forehead", "cheeks", "lower face",  # log of the mean spread in each part
     "expression", "turning", "mouth",  # log of the amplitude in cm, degrees, cm
 )  # fmt: skip
 
@@ -91,7 +95,8 @@ def features(unrolled: Unrolled) -> Float64Array | None:
         return None
     registered = _registered(_alike(unrolled.faces.astype(np.float32)))
     changes = [_own_change(_band(registered, *band)) for band in BANDS]
-    return np.asarray(np.log(np.concatenate([changes, movement])), np.float64)
+    spreads = _spreads(registered)
+    return np.asarray(np.log(np.concatenate([changes, spreads, movement])), np.float64)
 
 
 def _around_face(frames: Sequence[ImageArray]) -> list[ImageArray]:
@@ -255,3 +260,15 @@ def _own_change(band: Float32Array) -> float:
     design = np.column_stack([slope, np.ones_like(slope)])
     solution = np.linalg.lstsq(design, variance, rcond=None)[0]
     return max(float(solution[1]), 1e-4)
+
+
+def _spreads(faces: Float32Array) -> Float64Array:
+    """How much the skin of each of PARTS changes over time, on the mean of its places."""
+    import cv2
+
+    soft = np.stack([cv2.GaussianBlur(face, (0, 0), PART_DETAIL) for face in faces])
+    spread = (soft - soft[:, _skin()].mean(axis=1)[:, None, None]).std(axis=0)
+    rows = np.arange(GRID)[:, None] / GRID
+    parts = [_skin() & (rows >= top) & (rows < bottom) for top, bottom in PARTS]
+    # A little is added so that a picture without any change has a logarithm too.
+    return np.array([float(spread[part].mean()) + 1e-3 for part in parts], np.float64)

@@ -2,8 +2,9 @@
 
 Probabilities and thresholds come from validation people, whose clips are looked at just as
 `vasari detect` does, each as it is and encoded anew. What it means how a face changes while it
-moves is learned from the people of training and validation together, as it takes six numbers only;
-a validation person's own clips are judged by what the others taught.
+moves is learned from the people of training and validation together, as it takes nine numbers only,
+and from real videos and their animated twins alone, so that both classes show the same people; a
+validation person's own clips are judged by what the others taught.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Progress = Callable[[int, int], None]
 
 SEED = 3  # draws how validation clips are encoded anew
 ANEW_CRF = (20, 40)
-VALIDATION = "validation"
+VALIDATION, VIDEO = "validation", "video"  # as the manifest calls them
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Looked:
 
     person: str
     generated: bool
+    video: bool  # the source is one, so that both clips of the pair move
     frames: tuple[FrameScore, ...]  # of validation clips
     movement: Float64Array | None  # the mean of its stretches
 
@@ -72,7 +74,7 @@ def calibrate_clips(
         if progress is not None:
             progress(done, len(clips))
     held_out = [each for clip, each in seen if clip.split == VALIDATION and each.frames]
-    if len({each.generated for each in held_out}) < 2:
+    if not _both(held_out):
         raise InputError(f"{corpus} has no validation clips of both classes that show a face")
     operating = operating_point(*_classes(held_out, [each.evidence for each in held_out]))
     frames = [
@@ -121,9 +123,8 @@ def write_calibration(calibration: Calibration, network: Path) -> None:
 
 
 def _tells(clip: Clip, movement: bool) -> bool:
-    """Whether a clip teaches anything: of training people, those whose face moves do."""
-    moves = clip.kind == "video" or clip.label == GENERATED
-    return clip.split == VALIDATION or (movement and moves)
+    """Whether a clip teaches anything: of training people, what comes from video does."""
+    return clip.split == VALIDATION or (movement and clip.kind == VIDEO)
 
 
 def _looked(corpus: Path, clip: Clip, detector: Detector, movement: bool) -> Iterator[Looked]:
@@ -143,7 +144,7 @@ def _look(path: Path, clip: Clip, detector: Detector | None, movement: bool) -> 
     frames = detector.look(media.samples())[0] if detector else ()
     found = list(movements(stretches(media))) if movement else []
     mean = np.mean(found, axis=0) if found else None
-    return Looked(clip.person, clip.label == GENERATED, frames, mean)
+    return Looked(clip.person, clip.label == GENERATED, clip.kind == VIDEO, frames, mean)
 
 
 def _encoded_anew(encoded: bytes, clip: Clip) -> bytes:
@@ -157,16 +158,26 @@ def _encoded_anew(encoded: bytes, clip: Clip) -> bytes:
     return encode(planes, Encoding(sides[0], sides[1], crf), clip.fps)
 
 
+def _both(seen: list[Looked]) -> bool:
+    """Whether both classes are among them."""
+    return len({each.generated for each in seen}) > 1
+
+
 def _classes(seen: list[Looked], values: list[float]) -> tuple[Float64Array, Float64Array]:
     """Values of the real and of the generated ones."""
     generated = np.array([each.generated for each in seen])
     return np.array(values)[~generated], np.array(values)[generated]
 
 
-def _movement(seen: list[Looked], held_out: list[Looked], clip: Operating) -> Movement:
-    """Learn from all; draw the lines on validation people, each judged by the others' teaching."""
-    known = [each for each in seen if each.movement is not None]
+def _movement(seen: list[Looked], held_out: list[Looked], clip: Operating) -> Movement | None:
+    """Learn from videos; draw the lines on validation people, judged by the others' teaching.
+
+    None where no video of both classes shows a face that speaks.
+    """
+    known = [each for each in seen if each.movement is not None and each.video]
     judged = [each for each in held_out if each.movement is not None]
+    if not (_both(known) and _both(judged)):
+        return None
     odds = []
     for each in judged:
         others = _regression([other for other in known if other.person != each.person], clip)

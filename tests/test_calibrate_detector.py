@@ -15,9 +15,11 @@ from vasari.models.detector import Calibration, Operating
 POINT = Operating(1.0, 0.0, 0.8, 0.01, 0.1, 0.3, 0.05)
 
 
-def looked(person: str, generated: bool, movement, evidence: float = 0.0) -> c.Looked:
+def looked(
+    person: str, generated: bool, movement, *, evidence: float = 0.0, video: bool = True
+) -> c.Looked:
     frame = FrameScore(0.0, evidence, 100.0, None, (1.0, 1.0), np.zeros((1, 1)))  # type: ignore[arg-type]
-    return c.Looked(person, generated, (frame,), movement)
+    return c.Looked(person, generated, video, (frame,), movement)
 
 
 @pytest.fixture
@@ -49,6 +51,13 @@ def test_movement_is_learned(seen):
     assert head.log_odds([2.0, 0.0]) > 1
     assert head.log_odds([0.0, 0.0]) < -1
     assert 0 < head.operating.miss_rate < 1
+
+
+def test_stills_teach_no_movement(seen):
+    """Only their animated clips move: they would teach what stills look like."""
+    still = [looked(f"s{k}", True, np.array([-9.0, 9.0]), video=False) for k in range(50)]
+    assert c._movement([*seen, *still], seen, POINT) == c._movement(seen, seen, POINT)
+    assert c._movement(still, seen, POINT) is None
 
 
 def test_nobody_is_judged_by_his_own_clips(seen):
