@@ -1,18 +1,21 @@
 """Mutants of signed files, each given to `verify`: nothing may escape, hang or eat memory.
 
-    python benchmarks/fuzz.py [--mutants 100000] [--processes 2] [--first 0]
+    python benchmarks/fuzz.py [--mutants 100000] [--processes 2] [--first 0] [--sum FILE]
 
 Signed MP4, JPEG, PNG and WAV files and a bare manifest store (JUMBF) are damaged in their bytes,
 their boxes and their lengths, most often in and around the manifest. Each mutant is judged in a
 process under the limits of `vasari.provenance.worker`, as the command does; unlike there, one
 process judges many, because starting one takes longer than a verdict. What ends a process is
 counted, and its number printed: `--first N --mutants 1` makes that mutant again. All frames are
-decoded, but a watermark, which is arithmetic on decoded frames, is looked for in one mutant of 211.
+decoded, but a watermark, which is arithmetic on decoded frames, is looked for in one mutant of 211,
+and one in 23 is also looked up in a store by what it looks like. `--sum` keeps the count in a file:
+a run that was ended goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import random
@@ -22,7 +25,7 @@ import time
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -33,10 +36,12 @@ from vasari.errors import VasariError
 from vasari.provenance.credentials import Credential
 from vasari.provenance.evidence import MANIFEST_STORE_UUID
 from vasari.provenance.manifest import Ingredient, ManifestRecord, SoftBinding, sign
+from vasari.provenance.store import ManifestStore
 from vasari.provenance.worker import limit_process
 
 SIDE, FRAMES = 48, 6  # small, so that many mutants are judged
 BATCH = 500  # mutants of one process
+STORED = 23  # one mutant of so many is looked up in a store; prime, so of all kinds
 SEARCHED = 211  # in one mutant of so many a watermark is looked for; prime, so of all kinds
 MAX_SECONDS = 10.0  # of one mutant
 # A process that says nothing for so long hangs; on a busy machine it may only wait for its turn.
@@ -52,8 +57,27 @@ class Tally:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     slowest: tuple[float, int] = (0.0, -1)  # seconds of the processor, number of the mutant
-    peak: int = 0  # bytes of the largest process
+    peak: tuple[int, int] = (0, -1)  # bytes of the largest process, number of the mutant
     crashes: list[tuple[int, str]] = field(default_factory=list)  # number, what happened
+
+    @classmethod
+    def read(cls, path: Path | None) -> Tally:
+        """What runs before have counted."""
+        if path is None or not path.exists():
+            return cls()
+        told = json.loads(path.read_text())
+        pairs = {name: tuple(told[name]) for name in ("slowest", "peak")}
+        return cls(Counter(told["outcomes"]), **pairs, crashes=list(map(tuple, told["crashes"])))
+
+    def write(self, path: Path | None) -> None:
+        """Keep the count for later runs."""
+        if path is not None:
+            path.write_text(json.dumps(asdict(self)))
+
+    @property
+    def total(self) -> int:
+        """The mutants that were judged."""
+        return sum(self.outcomes.values())
 
     def add(self, other: Tally) -> None:
         """Count what another process has judged."""
@@ -69,23 +93,25 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=100_000)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
+    parser.add_argument("--sum", type=Path, help="a file in which runs are summed")
     options = parser.parse_args()
-    numbers = range(options.first, options.first + options.mutants)
+    tally = Tally.read(options.sum)
+    numbers = range(options.first, options.first + options.mutants)[tally.total :]
     batches = [numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH)]
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = name
-        seeds, tally = make_seeds(Path(name)), Tally()
+        seeds = make_seeds(Path(name))
         # Forked from a process that has no threads yet and everything imported.
         server = multiprocessing.get_context("forkserver")
         server.set_forkserver_preload(["vasari.provenance.verdict", "c2pa", "av", "cv2"])
         with ThreadPoolExecutor(options.processes) as pool:
             for done in pool.map(lambda batch: judged(server, seeds, batch, Path(name)), batches):
                 tally.add(done)
-                judged_yet = sum(tally.outcomes.values())
+                tally.write(options.sum)
                 print(
-                    f"{judged_yet} mutants: slowest {tally.slowest[0]:.1f} s, "
-                    f"{tally.peak / 2**20:.0f} MB, {len(tally.crashes)} crashes",
+                    f"{tally.total} mutants: slowest {tally.slowest[0]:.1f} s, "
+                    f"{tally.peak[0] / 2**20:.0f} MB, {len(tally.crashes)} crashes",
                     flush=True,
                 )
     tell(tally, time.monotonic() - started)
@@ -93,21 +119,34 @@ def main() -> None:
 
 def tell(tally: Tally, seconds: float) -> None:
     """Print a table."""
-    total = sum(tally.outcomes.values())
-    print(f"{total} mutants in {seconds:.0f} s")
+    print(f"{tally.total} mutants; this run took {seconds:.0f} s")
     for outcome, count in tally.outcomes.most_common():
         print(f"  {count:8d}  {outcome}")
     print(
         f"slowest {tally.slowest[0]:.2f} s of the processor (mutant {tally.slowest[1]}), "
         f"{MAX_SECONDS:.0f} allowed"
     )
-    print(f"largest process {tally.peak / 2**20:.0f} MB, {MAX_BYTES / 2**20:.0f} allowed")
+    print(
+        f"largest process {tally.peak[0] / 2**20:.0f} MB (mutant {tally.peak[1]}), "
+        f"{MAX_BYTES / 2**20:.0f} allowed"
+    )
     for number, what in tally.crashes:
         print(f"mutant {number}: {what}")
 
 
 def make_seeds(folder: Path) -> list[tuple[str, bytes]]:
     """Signed files (suffix, content) of all kinds that are read."""
+    make_plain(folder)
+    kinds = {"jpg": "image/jpeg", "png": "image/png", "mp4": "video/mp4", "wav": "audio/wav"}
+    seeds, store = [], b""
+    for suffix, mime_type in kinds.items():
+        store = sign_seed(folder / f"plain.{suffix}", folder / f"signed.{suffix}", mime_type)
+        seeds.append((suffix, (folder / f"signed.{suffix}").read_bytes()))
+    return [*seeds, ("c2pa", store)]
+
+
+def make_plain(folder: Path) -> None:
+    """Files `plain.SUFFIX` of all kinds, without a manifest."""
     import av
     from PIL import Image
 
@@ -126,23 +165,20 @@ def make_seeds(folder: Path) -> list[tuple[str, bytes]]:
     header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(pcm), b"WAVE", b"fmt ", 16, 1, 1,
                          8000, 16000, 2, 16, b"data", len(pcm))  # fmt: skip
     (folder / "plain.wav").write_bytes(header + pcm)
-    kinds = {"jpg": "image/jpeg", "png": "image/png", "mp4": "video/mp4", "wav": "audio/wav"}
-    seeds, store = [], b""
-    for suffix, mime_type in kinds.items():
-        store = sign_seed(folder / f"plain.{suffix}", folder / f"signed.{suffix}", mime_type)
-        seeds.append((suffix, (folder / f"signed.{suffix}").read_bytes()))
-    return [*seeds, ("c2pa", store)]
 
 
 def sign_seed(plain: Path, signed: Path, mime_type: str) -> bytes:
-    """Sign a file with a signed picture as an ingredient; gives the manifest store."""
+    """Sign a file with a signed picture as an ingredient, and keep its manifest, which is given."""
     origin = plain.with_name("signed.jpg")
     ingredients = (
         (Ingredient(origin, "portrait", "p.jpg", "image/jpeg"),) if origin.exists() else ()
     )
     binding = SoftBinding("org.vasari.watermark.1", 0x00C0FFEE1234)
     record = ManifestRecord("t", ingredients, binding, mime_type=mime_type)
-    return sign(plain, signed, record, Credential.default())
+    manifest = sign(plain, signed, record, Credential.default())
+    with ManifestStore.default() as store:
+        store.add(manifest, signed)
+    return manifest
 
 
 def mutant(content: bytes, rng: random.Random) -> bytes:
@@ -212,7 +248,8 @@ def listen(pipe: Connection, tally: Tally) -> int:
         done += 1
         tally.outcomes[outcome.splitlines()[0]] += 1
         tally.slowest = max(tally.slowest, (seconds, number))
-        tally.peak = max(tally.peak, peak)
+        if peak > tally.peak[0]:
+            tally.peak = peak, number
         if outcome.startswith("TRACEBACK"):
             tally.crashes.append((number, outcome))
     return done
@@ -232,15 +269,17 @@ def work(pipe: Connection, seeds: list[tuple[str, bytes]], numbers: range, folde
 
     reading._read = decode
     limit_process(BATCH * MAX_SECONDS)
+    store = ManifestStore.default()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # native code has a lot to say
     for number in numbers:
         rng, searched = random.Random(number), number % SEARCHED == 0
         suffix, content = seeds[number % len(seeds)]
         path = Path(folder) / f"mutant-{os.getpid()}.{suffix}"
         path.write_bytes(mutant(content, rng))
+        kept = store if number % STORED == 0 else None
         started = time.process_time()
         try:
-            outcome = f"verdict: {verify(path).state.value}"
+            outcome = f"verdict: {verify(path, store=kept).state.value}"
         except VasariError as error:
             outcome = f"refused: {type(error).__name__}"
         except MemoryError:

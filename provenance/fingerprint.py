@@ -13,7 +13,7 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ FREQUENCIES = 17  # of each direction, from which the HASH_BITS lowest are taken
 WORKING_WIDTH = 160  # pixels in which windows are cut: plenty for 32
 STRIP_HEIGHT = 144  # pixels of the frames that are kept to be looked at
 STRIP_QUALITY = 70  # of JPEG
+MAX_RATIO = 16  # of a picture's sides; one that is longer is squeezed
 
 # (share of each side, place from left and from top in 0..1): the whole, and nine windows each.
 _PLACES = tuple((x, y) for y in (0.0, 0.5, 1.0) for x in (0.0, 0.5, 1.0))
@@ -111,16 +112,21 @@ def fingerprint_of(path: Path) -> Fingerprint:
     import av
 
     try:
-        images = list(spread_frames(path, FRAMES))
+        return fingerprint_of_images(spread_frames(path, FRAMES), duration(path))
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return Fingerprint()
-    return fingerprint_of_images(images, duration(path)) if images else Fingerprint()
 
 
-def fingerprint_of_images(images: list[Image], seconds: float) -> Fingerprint:
-    """The fingerprint of a clip by its frames at `moments`, in order; at least one."""
-    hashes = b"".join(_hashes(_luma(image), WINDOWS).tobytes() for image in images)
-    return Fingerprint(hashes, _strip(images), seconds, images[0].width, images[0].height)
+def fingerprint_of_images(images: Iterable[Image], seconds: float) -> Fingerprint:
+    """The fingerprint of a clip by its frames at `moments`, in order; empty if there are none."""
+    hashes, size = b"", (0, 0)
+    small: list[Image] = []
+    for image in images:  # one at a time, for they may be large
+        hashes += _hashes(_luma(image), WINDOWS).tobytes()
+        size = size if small else image.size
+        width = _scaled(STRIP_HEIGHT, size[0] / size[1])
+        small.append(image.convert("RGB").resize((width, STRIP_HEIGHT)))
+    return Fingerprint(hashes, _strip(small), seconds, *size) if small else Fingerprint()
 
 
 def moments(count: int) -> list[int]:
@@ -199,14 +205,19 @@ def _rows(hashes: bytes) -> HashArray:
     return np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
 
 
+def _scaled(side: int, ratio: float) -> int:
+    """The other side of a picture, in pixels; a stranger's line of pixels stays small."""
+    return min(max(round(side * ratio), 1), MAX_RATIO * side)
+
+
 def _strip(images: list[Image]) -> bytes:
-    """The frames beside each other as JPEG."""
+    """Pictures of one size beside each other as JPEG."""
     from PIL import Image
 
-    width = max(round(images[0].width * STRIP_HEIGHT / images[0].height), 1)
+    width = images[0].width
     strip = Image.new("RGB", (width * len(images), STRIP_HEIGHT))
     for index, image in enumerate(images):
-        strip.paste(image.convert("RGB").resize((width, STRIP_HEIGHT)), (index * width, 0))
+        strip.paste(image, (index * width, 0))
     return _jpeg(strip)
 
 
@@ -247,6 +258,6 @@ def _luma(image: Image) -> LumaArray:
     """The luma plane of a picture, (H, W) uint8, at the size in which windows are cut."""
     from PIL import Image as Pillow
 
-    height = max(round(image.height * WORKING_WIDTH / image.width), 1)
+    height = _scaled(WORKING_WIDTH, image.height / image.width)
     small = image.convert("L").resize((WORKING_WIDTH, height), Pillow.Resampling.BOX)
     return np.asarray(small, np.uint8)

@@ -15,6 +15,7 @@ from vasari.provenance.evidence import reader_settings
 from vasari.provenance.media import MediaKind, media_kind
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
     from PIL.Image import Image
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 EDGE = 320  # pixels, the longer side
 MAX_THUMBNAIL_BYTES = 4 << 20  # C2PA recommends a few hundred kilobytes
 MAX_PIXELS = 40_000_000  # of a thumbnail: more is a decompression bomb
+MAX_FRAME_PIXELS = 2048 * 2048  # of a frame that becomes a picture
 JPEG_QUALITY = 80
 # A moment further away is sought; one nearer is decoded up to, for key frames are seconds apart.
 SEEK_SECONDS = 12.0
@@ -108,7 +110,17 @@ def _frames_at(
         except av.FFmpegError:
             pass  # the rest may still be whole
         if shown is not None:
-            yield shown.to_image()
+            yield _image(shown)
+
+
+def _image(frame: VideoFrame) -> Image:
+    """A frame as a picture; an enormous one is reduced first, or it would take a gigabyte."""
+    sides, pixels = [frame.width, frame.height], frame.width * frame.height
+    if pixels > MAX_FRAME_PIXELS:
+        shrink = (MAX_FRAME_PIXELS / pixels) ** 0.5
+        sides = [max(round(shrink * side), 1) for side in sides]
+    image: Image = frame.to_image(width=sides[0], height=sides[1])
+    return image
 
 
 def small_jpeg(image: Image) -> bytes:

@@ -28,8 +28,10 @@ Outcome = TypeVar("Outcome")
 BASE_SECONDS = 60.0
 BYTES_PER_SECOND = 20 << 20  # a slow disk
 PATIENCE = 5  # how many times as long it may take by the clock
-# Of address space, most of which is reserved by libraries and never used.
-MAX_MEMORY = 8 << 30  # bytes
+# Of memory of its own, for a manifest of kilobytes can ask for gigabytes: so much, and for each
+# core what threads reserve and hardly use. On two cores it is 1 GiB, enough for videos of 8K.
+BASE_MEMORY = 896 << 20  # bytes
+CORE_MEMORY = 64 << 20  # bytes
 
 
 def isolated(
@@ -62,19 +64,20 @@ def isolated(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _too_slow(path, PATIENCE * seconds) from error
+        raise InputError(
+            f"{path} could not be read in {PATIENCE * seconds:.0f} s: it is corrupt, or this "
+            "machine has too much else to do"
+        ) from error
     if process.returncode == -signal.SIGXCPU:
-        raise _too_slow(path, seconds)
+        raise InputError(
+            f"{path} is corrupt: reading it took more than {seconds:.0f} s of the processor"
+        )
     if process.returncode != 0:
         raise InputError(f"{path} is corrupt: reading it crashed the reader")
     outcome = pickle.loads(process.stdout)  # noqa: S301 - from our own process
     if isinstance(outcome, VasariError):
         raise outcome
     return outcome  # type: ignore[no-any-return]
-
-
-def _too_slow(path: Path, seconds: float) -> InputError:
-    return InputError(f"{path} is corrupt: reading it took more than {seconds:.0f} s")
 
 
 def _seconds(path: Path) -> float:
@@ -89,7 +92,12 @@ def limit_process(seconds: float) -> None:
     soft = max(math.ceil(seconds), 1)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    resource.setrlimit(resource.RLIMIT_DATA, (max_memory(),) * 2)
+
+
+def max_memory() -> int:
+    """Bytes that a process may have of its own."""
+    return BASE_MEMORY + CORE_MEMORY * (os.cpu_count() or 1)
 
 
 def _work() -> None:
@@ -104,7 +112,8 @@ def _work() -> None:
     except VasariError as error:
         outcome = error
     except MemoryError:
-        outcome = InputError("the file is corrupt: reading it needed too much memory")
+        most = max_memory() >> 20
+        outcome = InputError(f"the file is corrupt, or too large: it needed more than {most} MB")
     pickle.dump(outcome, output)
     output.close()
 

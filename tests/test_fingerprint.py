@@ -157,6 +157,15 @@ def test_fingerprint_of_frames_is_that_of_the_file(tmp_path):
     assert moments(1) == [0]
 
 
+@pytest.mark.parametrize(("width", "height"), [(8000, 2), (2, 8000), (5000, 2000)])
+def test_extreme_pictures_stay_small(tmp_path, width, height):
+    looks = fingerprint_of(write(tmp_path / "a.png", np.zeros((height, width, 3), np.uint8)))
+    (frame,) = frames_of(looks)
+    assert len(looks.hashes) == HASH_BYTES * len(WINDOWS)
+    assert max(Image.open(io.BytesIO(frame)).size) <= 16 * STRIP_HEIGHT
+    assert looks.width * looks.height <= 2048 * 2048
+
+
 def test_found_by_what_it_looks_like():
     def jpeg(picture: np.ndarray, size: int, quality: int) -> bytes:
         output = io.BytesIO()
