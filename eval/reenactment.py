@@ -38,7 +38,8 @@ MEASURES = (
         for measure in ("PSNR, dB", "SSIM", "sharpness of the truth's")
     ),
     "expression error, % of the face",
-    "static skin SSIM",
+    "static skin SSIM, tracked",
+    "static skin SSIM, as it was moved",
 )
 
 
@@ -55,20 +56,31 @@ def reenact(clip: Path) -> Float64Array:
         [renderer.frame(moment.pose).copy() for moment in kept] for renderer in (touched, plain)
     ]
     still = [portrait.image] * len(kept)
-    columns = [_column(frames, _track(frames), kept, portrait) for frames in moved]
-    columns.append(_column(still, [portrait.mesh] * len(kept), kept, portrait))
+    faces = [plain.face(moment.pose) for moment in kept]
+    columns = [_column(frames, _track(frames), faces, kept, portrait) for frames in moved]
+    resting = [portrait.mesh] * len(kept)
+    columns.append(_column(still, resting, resting, kept, portrait))
     return np.stack(columns, axis=1)
 
 
 def _column(
     frames: list[ImageArray],
     meshes: Sequence[Float32Array | None],
+    faces: Sequence[Float32Array],
     moments: list[Moment],
     portrait: Portrait,
 ) -> Float64Array:
-    """The measures of what is shown, (MEASURES,), given the face in each frame."""
+    """The measures of what is shown, (MEASURES,).
+
+    Args:
+        frames: (S, S, 3) sRGB each.
+        meshes: (478, 3) pixels each, the face as FaceMesh finds it in each frame.
+        faces: the same, as it was put there.
+        moments: what the frames are to be like.
+        portrait: what they are made from.
+    """
     rows = []
-    for frame, mesh, moment in zip(frames, meshes, moments, strict=True):
+    for frame, mesh, face, moment in zip(frames, meshes, faces, moments, strict=True):
         regions = compare(frame, moment.truth, moment.mesh)
         row = [value for name in REGIONS for value in regions[name]]
         if mesh is None:
@@ -76,6 +88,7 @@ def _column(
         else:
             row.append(expression_error(mesh, moment.mesh))
             row.append(skin_likeness(frame, mesh, portrait.image, portrait.mesh))
+        row.append(skin_likeness(frame, face, portrait.image, portrait.mesh))
         rows.append(row)
     return np.asarray(np.nanmean(np.array(rows, np.float64), axis=0))
 

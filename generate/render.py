@@ -145,6 +145,13 @@ class Renderer:
             )
         return self._frame
 
+    def face(self, pose: Pose) -> Float32Array:
+        """Where the points of the face stand in the frame of a pose, (478, 3) pixels."""
+        mesh = self._portrait.placement.place(self._express(pose.expression))
+        points = self._moved_sheet(mesh)[:ALL_POINTS]
+        share = np.ones(ALL_POINTS, np.float32)
+        return self._camera.project(points, share, pose.rotation, pose.translation)
+
     def _express(self, expression: Float32Array) -> Float32Array:
         """The face in its own frame, (478, 3) cm, lips never passing through each other."""
         from vasari.generate.raster import express
