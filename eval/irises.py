@@ -2,8 +2,8 @@
 
 FaceMesh's iris points hang back where an eye looks aside: of irises painted 15° aside they show
 eight to twelve. So the disc of the iris as it is at rest is sought in the picture (masked template
-matching), between corners of the eye that FaceMesh finds; its way there, over the radius of an
-eyeball, is the sine of the angle.
+matching; what lids cover, then or now, is left out), between corners of the eye that
+FaceMesh finds; its way there, over the radius of an eyeball, is the sine of the angle.
 """
 
 from __future__ import annotations
@@ -15,19 +15,28 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.generate.eyes import BALL_RADIUS
-from vasari.generate.topology import LEFT_IRIS, RIGHT_IRIS
+from vasari.generate.topology import (
+    LEFT_IRIS,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    RIGHT_IRIS,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+)
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 
-# FaceMesh points of each eye: outer and inner corner, iris (centre first).
-EYES: tuple[tuple[int, int, Sequence[int]], ...] = (
-    (33, 133, RIGHT_IRIS),
-    (263, 362, LEFT_IRIS),
+# FaceMesh points of each eye: lids from the outer to the inner corner, iris (centre first).
+EYES: tuple[tuple[Sequence[int], Sequence[int], Sequence[int]], ...] = (
+    (RIGHT_UPPER_LID, RIGHT_LOWER_LID, RIGHT_IRIS),
+    (LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_IRIS),
 )
 MAGNIFIED = 4  # times, to match finer than a pixel
 DISC = 1.1  # of the iris' radius: what is matched
+ENOUGH = 0.4  # of what shows of the disc at rest that must show where it is sought
+LID = 0.12  # of the iris' radius: how far inside the lids' edges an iris is sure to show
 REACH = 0.9  # cm from its place at rest within which the iris is sought: 48°
 
 
@@ -35,11 +44,12 @@ REACH = 0.9  # cm from its place at rest within which the iris is sought: 48°
 class _Eye:
     """One eye at rest."""
 
-    outer: int  # mesh points at its corners
-    inner: int
+    rim: tuple[int, ...]  # mesh points along its lids, from the outer corner and back to it
+    inner: int  # the mesh point at its other corner
     corners: Float32Array  # (2, 2) pixels
     disc: Float32Array  # (D, D) grey, magnified
-    mask: Float32Array  # (D, D) 1 inside the disc
+    mask: Float32Array  # (D, D) 1 inside the disc, where no lid covers it
+    lid: int  # magnified pixels inside the lids' edges from which an eye is sure to show
     centre: Float32Array  # (2,) pixels
 
 
@@ -57,25 +67,37 @@ class Irises:
         self._eyes = [_rest(picture, mesh, *eye) for eye in EYES]
 
     def read(self, picture: ImageArray, mesh: Float32Array) -> Float64Array:
-        """Where the eyes look in the head, mean of both, (2,) degrees: yaw and pitch."""
-        shifts = np.mean([self._shift(eye, picture, mesh) for eye in self._eyes], axis=0)
-        sines = np.clip(shifts / self._scale / BALL_RADIUS, -1, 1)
+        """Where the eyes look in the head, mean of both, (2,) degrees: yaw and pitch.
+
+        Not a number where both are shut.
+        """
+        shifts = np.array([self._shift(eye, picture, mesh) for eye in self._eyes])
+        seen = shifts[np.isfinite(shifts).all(axis=1)]
+        if not len(seen):
+            return np.full(2, np.nan)
+        sines = np.clip(seen.mean(axis=0) / self._scale / BALL_RADIUS, -1, 1)
         return np.asarray(np.degrees(np.arcsin(sines)) * (1, -1))
 
     def _shift(self, eye: _Eye, picture: ImageArray, mesh: Float32Array) -> Float64Array:
-        """How far an iris is from its place at rest, (2,) pixels."""
-        import cv2
-
-        home = _between(mesh[[eye.outer, eye.inner], :2], eye.corners)
+        """How far an iris is from its place at rest, (2,) pixels; not a number if it is hidden."""
+        home = _between(mesh[[eye.rim[0], eye.inner], :2], eye.corners)
         reach = round(REACH * self._scale * MAGNIFIED)
-        around = _magnified(picture, home, eye.centre, reach + len(eye.disc) // 2)
-        errors = cv2.matchTemplate(around, eye.disc, cv2.TM_SQDIFF, mask=eye.mask)
+        wide = reach + len(eye.disc) // 2
+        around = _magnified(picture, home, eye.centre, wide)
+        rim = mesh[list(eye.rim), :2] @ home[:, :2].T + home[:, 2]
+        errors = _misfits(eye, around, _opening(rim, eye.centre, wide, eye.lid))
+        if not np.isfinite(errors).any():
+            return np.full(2, np.nan)
         down, right = np.unravel_index(errors.argmin(), errors.shape)
         return np.array([right - reach, down - reach]) / MAGNIFIED
 
 
 def _rest(
-    picture: ImageArray, mesh: Float32Array, outer: int, inner: int, iris: Sequence[int]
+    picture: ImageArray,
+    mesh: Float32Array,
+    upper: Sequence[int],
+    lower: Sequence[int],
+    iris: Sequence[int],
 ) -> _Eye:
     """An eye at rest."""
     points = mesh[list(iris), :2]
@@ -84,7 +106,45 @@ def _rest(
     disc = _magnified(picture, still, points[0], round(radius))
     offsets = np.arange(len(disc)) - len(disc) // 2
     mask = (np.hypot(*np.meshgrid(offsets, offsets)) <= radius).astype(np.float32)
-    return _Eye(outer, inner, mesh[[outer, inner], :2], disc, mask, points[0])
+    rim, lid = (*upper, *lower[-2:0:-1]), round(LID * radius / DISC)
+    mask *= _opening(mesh[list(rim), :2], points[0], len(disc) // 2, lid)
+    corners = mesh[[upper[0], upper[-1]], :2]
+    return _Eye(rim, upper[-1], corners, disc, mask, lid, points[0])
+
+
+def _opening(rim: Float32Array, centre: Float32Array, reach: int, lid: int) -> Float32Array:
+    """1 where an eye is sure to show, (2 reach + 1,) square and magnified like `_magnified`.
+
+    Args:
+        rim: (N, 2) pixels of the portrait at rest, along the lids.
+        centre: (2,) pixels, the middle of the square.
+        reach: magnified pixels on each side.
+        lid: see `_Eye`.
+    """
+    import cv2
+
+    square = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    edge = np.rint(MAGNIFIED * (rim - centre) + reach).astype(np.int32)
+    cv2.fillPoly(square, [edge], 1.0)
+    return np.asarray(cv2.erode(square, np.ones((2 * lid + 1, 2 * lid + 1), np.uint8)))
+
+
+def _misfits(eye: _Eye, around: Float32Array, shown: Float32Array) -> Float32Array:
+    """The mean squared difference between the disc and each place, of what shows in both."""
+    import cv2
+
+    def count(template: Float32Array, picture: Float32Array) -> Float32Array:
+        return np.asarray(cv2.matchTemplate(picture, template, cv2.TM_CCORR))
+
+    disc, there = eye.disc / 255 - 0.5, around / 255 - 0.5
+    common = count(eye.mask, shown)
+    errors = (
+        count(eye.mask * disc**2, shown)
+        - 2 * count(eye.mask * disc, shown * there)
+        + count(eye.mask, shown * there**2)
+    )
+    hidden = common < max(ENOUGH * eye.mask.sum(), 1)
+    return np.asarray(np.where(hidden, np.inf, errors / np.maximum(common, 1)), np.float32)
 
 
 def _between(now: Float32Array, rest: Float32Array) -> Float32Array:

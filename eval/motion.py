@@ -19,7 +19,15 @@ import numpy.typing as npt
 from vasari.errors import InputError
 from vasari.eval.lips import interval
 from vasari.eval.readback import Mirror
-from vasari.eval.tracks import RATE, blink_starts, head_measures, pieces_of, separability
+from vasari.eval.tracks import (
+    FACE_CHANNELS,
+    RATE,
+    blink_starts,
+    face_ranges,
+    head_measures,
+    pieces_of,
+    separability,
+)
 from vasari.generate.animator import Actor, animate, listen
 from vasari.generate.articulation import Articulation
 from vasari.generate.controls import Controls
@@ -41,6 +49,7 @@ class Life:
     """How people, or takes of portraits, move."""
 
     head: Float64Array  # (clips, 4) as `head_measures`
+    face: Float64Array  # (clips, 7) as `face_ranges`
     pieces: tuple[Float64Array, ...]  # per clip, as `pieces_of`
     blinks: Float64Array  # per minute, per clip
     pauses: Float64Array  # seconds from blink to blink, of all clips
@@ -52,6 +61,7 @@ class Life:
         starts = [blink_starts(motion) for motion in lids]
         return cls(
             np.array([head_measures(motion) for motion in motions]),
+            np.array([face_ranges(motion) for motion in motions]),
             tuple(pieces_of(motion) for motion in motions),
             np.array([60 * len(s) / m.duration for s, m in zip(starts, lids, strict=True)]),
             np.concatenate([np.diff(s) for s in starts]),
@@ -102,7 +112,7 @@ def speed(speech: Speech) -> float:
 
 
 def _row(name: str, *cells: str) -> None:
-    click.echo(f"{name:34}" + "".join(f"{cell:>26}" for cell in cells))
+    click.echo(f"{name:34}" + "".join(f"{cell:>20}" for cell in cells))
 
 
 def _spread(values: Sequence[float] | Float64Array) -> str:
@@ -120,6 +130,8 @@ def _print_life(real: Life, made: Life, rule: Life) -> None:
     _row("told from people by its head, AUC", "-", *(
         f"{separability(real.pieces, life.pieces):.2f}" for life in (made, rule)
     ))  # fmt: skip
+    for column, name in enumerate(FACE_CHANNELS):
+        _row(f"{name}, 5 to 95 %", *(_spread(life.face[:, column]) for life in everyone))
     _row("blinks a minute", *(_spread(life.blinks) for life in (real, made)))
     for share in (25, 50, 75):
         cells = (f"{np.percentile(life.pauses, share):.1f}" for life in (real, made))

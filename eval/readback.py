@@ -106,7 +106,7 @@ class Mirror:
         rest, first = looks[SETTLING]
         tracker = Tracker(first)
         irises = Irises(rest, first, align(first, template()).scale)
-        return np.median(
+        return np.nanmedian(
             [
                 irises.read(picture, mesh) + tracker.pose(mesh).rotation[:2]
                 for picture, mesh in looks[SETTLING + SETTLED :]

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from vasari.generate.channels import CHANNELS, FACE, INDEX, channels_of
+from vasari.generate.closure import excess_closure, without_blinks
 from vasari.generate.motion import ARKIT_INDEX, Motion
 
 Float64Array = npt.NDArray[np.float64]
 
 RATE = 25.0  # frames per second at which tracks are compared
+FACE_CHANNELS = tuple(CHANNELS[index] for index in FACE)
 BLINK_RISE = 0.2  # of the closure above its usual value; FaceMesh never sees an eye quite shut
-USUAL_SPAN = 1.0  # seconds to each side over which the usual closure is taken
 SHORTEST = 0.12  # seconds between two blinks
 # Trackers quiver from frame to frame, which no one sees and which tells real tracks at once: a
 # Gaussian of this many seconds takes it out before tracks are judged.
@@ -35,14 +37,21 @@ def head_measures(motion: Motion) -> Float64Array:
     return np.append(turns.std(axis=0), change).astype(np.float64)
 
 
+def face_ranges(motion: Motion) -> Float64Array:
+    """How far each of FACE_CHANNELS goes, (7,) in its unit: between its 5th and 95th percentile.
+
+    Blinks, which trackers see all over a face, and quiver are left out.
+    """
+    track = channels_of(at_rate(motion))
+    face = without_blinks(track[:, FACE], track[:, INDEX["blink"]], RATE)
+    low, high = np.percentile(_calmed(face.astype(np.float64)), (5, 95), axis=0)
+    return np.asarray(high - low)
+
+
 def blink_starts(motion: Motion) -> Float64Array:
     """When the lids close, seconds."""
     track = at_rate(motion).expression[:, [ARKIT_INDEX[f"eyeBlink{s}"] for s in ("Left", "Right")]]
-    closure = track.mean(axis=1)
-    reach = round(USUAL_SPAN * RATE)
-    padded = np.pad(closure, reach, mode="reflect" if len(closure) > reach else "edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    shut = closure - np.median(windows, axis=1) > BLINK_RISE
+    shut = excess_closure(track.mean(axis=1), RATE) > BLINK_RISE
     starts = np.flatnonzero(shut & ~np.append(False, shut[:-1])) / RATE
     apart = np.append(True, np.diff(starts) > SHORTEST) if len(starts) else np.zeros(0, bool)
     return np.asarray(starts[apart], np.float64)

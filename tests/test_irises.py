@@ -19,17 +19,38 @@ def face(aside: tuple[float, float], *, lean: float = 0.0) -> tuple[np.ndarray, 
     shift = 1.2 * SCALE * np.sin(np.radians(aside)) * (1, -1)
     picture = np.full((256, 256, 3), 210, np.uint8)
     mesh = np.zeros((478, 3), np.float32)
-    for (outer, inner, iris), centre in zip(EYES, CENTRES, strict=True):
+    for (upper, lower, iris), centre in zip(EYES, CENTRES, strict=True):
         sign = 1 if centre[0] < 128 else -1
         where = tuple(round(16 * v) for v in centre + shift)
         cv2.circle(picture, where, round(16 * 0.6 * SCALE), (90, 60, 40), -1, cv2.LINE_AA, 4)
         cv2.circle(picture, where, round(16 * 0.25 * SCALE), (10, 10, 10), -1, cv2.LINE_AA, 4)
         half = np.array([sign * 1.5 * SCALE, 0])
-        mesh[outer, :2], mesh[inner, :2] = centre - half, centre + half
+        share = np.linspace(-1, 1, len(upper))[:, None]
+        for lid, side in ((upper, -1), (lower, 1)):
+            rise = side * 0.5 * SCALE * np.hstack([0 * share, 1 - share**2])
+            mesh[list(lid), :2] = centre + share * half + rise
+            _lid(picture, mesh[list(lid), :2], side)
         ring = 0.6 * SCALE * np.array([(0, 0), (1, 0), (0, -1), (-1, 0), (0, 1)])
         mesh[list(iris), :2] = centre + ring  # hangs back: does not follow at all
     mesh[:, :2] = mesh[:, :2] @ turn[:, :2].T + turn[:, 2]
     return cv2.warpAffine(picture, turn, (256, 256), borderValue=(210, 210, 210)), mesh
+
+
+def test_shut_eyes_look_nowhere():
+    picture, mesh = face((0.0, 0.0))
+    irises = Irises(picture, mesh, SCALE)
+    for upper, lower, _ in EYES:
+        mesh[list(upper)] = mesh[list(lower)]
+    assert np.isnan(irises.read(picture, mesh)).all()
+
+
+def _lid(picture: np.ndarray, edge: np.ndarray, side: int) -> None:
+    """Paint what lies beyond the edge of a lid, above (-1) or below (1)."""
+    import cv2
+
+    beyond = edge[[-1, 0]] + (0, side * 1.5 * SCALE)
+    skin = np.rint(16 * np.concatenate([edge, beyond])).astype(np.int32)
+    cv2.fillPoly(picture, [skin], (190, 150, 120), cv2.LINE_AA, 4)
 
 
 @pytest.mark.parametrize("aside", [(0.0, 0.0), (15.0, 0.0), (-15.0, 0.0), (0.0, 10.0), (8.0, -4.0)])

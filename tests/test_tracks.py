@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vasari.eval.tracks import auc, blink_starts, head_measures, pieces_of, separability
+from vasari.eval.tracks import (
+    FACE_CHANNELS,
+    auc,
+    blink_starts,
+    face_ranges,
+    head_measures,
+    pieces_of,
+    separability,
+)
 from vasari.generate.motion import ARKIT_INDEX, Motion
 
 
@@ -28,6 +36,19 @@ def test_blinks_are_found_where_they_are() -> None:
         motion.expression[start : start + 4, lids] = np.array([[0.5], [0.9], [0.7], [0.3]])
     np.testing.assert_allclose(blink_starts(motion) * 25, [50, 120, 128, 250], atol=1e-6)
     assert len(blink_starts(Motion.still(10))) == 0
+
+
+def test_faces_are_measured_between_blinks() -> None:
+    motion = Motion.still(300)
+    names = ("eyeBlinkLeft", "eyeBlinkRight", "cheekSquintLeft", "cheekSquintRight")
+    for start in (50, 120, 250):
+        shut = np.array([[0.4], [0.9], [0.7], [0.3]])
+        motion.expression[start : start + 4, [ARKIT_INDEX[name] for name in names]] = shut
+    time = np.arange(300) / 25
+    motion.expression[:, ARKIT_INDEX["browInnerUp"]] = 0.3 + 0.3 * np.sin(time)
+    ranges = dict(zip(FACE_CHANNELS, face_ranges(motion), strict=True))
+    assert ranges["brow_inner"] == pytest.approx(0.6, abs=0.05)
+    assert ranges["cheek"] < 0.01  # a tracker's blinks are no smiles
 
 
 def test_head_measures_do_not_depend_on_the_frame_rate() -> None:
