@@ -295,6 +295,43 @@ def test_keyframes_change_what_is_wished(talk):
     assert frown[130:].mean() > frown[10:75].mean() + 0.3
 
 
+TOGETHER = {
+    "gaze": (15.0, -5.0), "distance": 0.85, "head_motion": 0.5, "expression": 0.8,
+    "emotion": {"happy": 0.7},
+}  # fmt: skip
+
+
+def shows_all(motion: Motion, plain: Motion) -> None:
+    """All of TOGETHER shows in a motion, beside one of no wishes."""
+    aim = np.median(motion.gaze + motion.rotation[:, :2], axis=0)
+    assert aim == pytest.approx(TOGETHER["gaze"], abs=1.5)
+    nearer = (motion.translation - plain.translation)[:, 2].mean()
+    assert nearer == pytest.approx(0.15 * PORTRAIT_DISTANCE_CM, abs=2.0)
+    change = (motion.expression - plain.expression).mean(axis=0)
+    assert change[ARKIT_INDEX["mouthSmileLeft"]] > 0.15
+    assert motion.expression[:, JAW] == pytest.approx(plain.expression[:, JAW])
+
+
+def test_controls_hold_together(talk):
+    motion = motion_of(talk, seed=2, blink_rate=0.0, **TOGETHER)
+    shows_all(motion[30:], motion_of(talk, seed=2)[30:])
+    assert motion.expression[:, BLINKS].max() == 0
+    lively = motion_of(talk, seed=2, **TOGETHER | {"head_motion": 1.0})
+    assert motion.rotation == pytest.approx(lively.rotation / 2, abs=1e-4)
+
+
+def test_controls_come_together(talk):
+    keys = (
+        Keyframe(3.0, gaze=(0, 0), distance=1, head_motion=1, expression=1, emotion={}),
+        Keyframe(5.0, **TOGETHER),
+    )
+    motion, plain = (motion_of(talk, seed=2, keyframes=each) for each in (keys, ()))
+    # What has not come yet can be in the window that is drawn ahead, but no earlier.
+    assert motion.rotation[:48] == pytest.approx(plain.rotation[:48], abs=1e-4)
+    assert np.abs(np.median((motion.gaze + motion.rotation[:, :2])[10:75], axis=0)).max() < 2
+    shows_all(motion[130:], plain[130:])
+
+
 def test_memory_is_flat():
     peaks = []
     for seconds in (10, 60):
