@@ -59,6 +59,8 @@ SHORT = 2  # seconds of the others
 REPEATS = 20
 POSITIONS = 200
 LOOKS = 6  # frames of a record in the large store
+PIECE = 20_000  # records that are written to it at once
+FILL_CACHE = 2 << 20  # KiB for the index, which each piece touches in all places
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--portraits", type=Path, nargs="+", help="folders of pictures")
     parser.add_argument("--voices", type=Path, nargs="+", help="folders of sounds")
     parser.add_argument("--limit", type=int, default=12, help="clips at most")
+    parser.add_argument("--changes", choices=CHANGES, nargs="+", default=list(CHANGES))
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--database", type=Path, help="file of the large store, kept for next time")
     options = parser.parse_args()
@@ -153,9 +156,10 @@ def recovery(folder: Path, options: argparse.Namespace) -> None:
     with ManifestStore.default() as store:
         for clip in clips:
             store.add(clip.manifest, clip.path)
-        for name, change in CHANGES.items():
+        for name in options.changes:
             leads = [
-                lead_of(change(clip.path, folder / "changed.mp4"), store, clip) for clip in clips
+                lead_of(CHANGES[name](clip.path, folder / "changed.mp4"), store, clip)
+                for clip in clips
             ]
             marks, found = leads.count("watermark"), sum(lead != "" for lead in leads)
             low, high = interval(marks, len(leads))
@@ -185,8 +189,10 @@ def copies(folder: Path, options: argparse.Namespace) -> None:
     ]
     noticed = [bits is not None and bits > MAX_DISTANCE for bits in pairs]
     print(f"\nwatermark copied onto another clip: noticed in {sum(noticed)} of {len(noticed)}")
-    for name, change in CHANGES.items():
-        changed = [fingerprint_of(change(clip.path, folder / "changed.mp4")) for clip in clips]
+    for name in options.changes:
+        changed = [
+            fingerprint_of(CHANGES[name](clip.path, folder / "changed.mp4")) for clip in clips
+        ]
         bits = [distance(one, original) for one, original in zip(changed, looks, strict=True)]
         wrong = sum(each is None or each > MAX_DISTANCE for each in bits)
         print(f"{name}: suspected in {wrong} of {len(bits)}", flush=True)
@@ -200,17 +206,17 @@ def store(folder: Path, options: argparse.Namespace) -> None:
     """
     import sqlalchemy as sql
 
-    count, rng = options.records, np.random.default_rng(4)
-    shares = rng.beta(2, 2, 8 * HASH_BYTES)
+    count = options.records
+    shares = np.random.default_rng(4).beta(2, 2, 8 * HASH_BYTES)
     path = options.database or folder / "store.sqlite"
     with ManifestStore.open(f"sqlite:///{path}") as kept:
-        if not len(kept):
+        if len(kept) < count:
             engine = sql.create_engine(f"sqlite:///{path}")
             started, spent = time.perf_counter(), time.process_time()
-            fill(engine, count, shares, rng)
+            fill(engine, range(len(kept), count), shares)
             engine.dispose()
             print(
-                f"\n{count} records written in {time.perf_counter() - started:.0f} s, "
+                f"\nfilled up to {count} records in {time.perf_counter() - started:.0f} s, "
                 f"{time.process_time() - spent:.0f} s of the processor"
             )
         count, rng = len(kept), np.random.default_rng(5)
@@ -232,16 +238,17 @@ def store(folder: Path, options: argparse.Namespace) -> None:
         print(f"found: {sum(found)} of {len(found)}")
 
 
-def fill(engine: Any, count: int, shares: npt.NDArray[Any], rng: np.random.Generator) -> None:
+def fill(engine: Any, wanted: range, shares: npt.NDArray[Any]) -> None:
     """Write records at once: `add` one by one makes each safe on the disk, which takes hours."""
     import sqlalchemy as sql
 
     from vasari.provenance.store import _fingerprints, _index, _manifests
 
     now = datetime.now(timezone.utc)
-    with engine.begin() as connection:
-        for start in range(0, count, 20_000):
-            numbers = range(start, min(start + 20_000, count))
+    for start in range(wanted.start, wanted.stop, PIECE):
+        numbers, rng = wanted[start - wanted.start :][:PIECE], np.random.default_rng((4, start))
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"PRAGMA cache_size = -{FILL_CACHE}")
             prints = [looks(shares, rng) for _ in numbers]
             rows = [
                 {"number": n + 1, "identifier": n, "label": f"urn:c2pa:{n}", "title": "t",
