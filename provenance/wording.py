@@ -10,6 +10,7 @@ from typing import Any
 from vasari.provenance.evidence import Action, Consent, Manifest, Origin
 from vasari.provenance.layers import Detector, Lead, Recovered, Watermark
 
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # What was done, in the past tense (C2PA 2.2, section 18.15.4.7). Others are shown as they are.
 _DEEDS = {
     "c2pa.created": "created",
@@ -70,7 +71,7 @@ def watermark_words(watermark: Watermark) -> str:
     rarity = max(1, min(-math.log10(max(watermark.p_value, 1e-99)), 99))
     return (
         f"{watermark.identifier}: {watermark.note} (of unmarked clips fewer than one in "
-        f"10^{rarity:.0f} read so by chance)"
+        f"10{str(round(rarity)).translate(_RAISED)} read so by chance)"
     )
 
 
