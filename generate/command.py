@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vasari.errors import ControlsError, InputError
+from vasari.generate.device import DEFAULT_DEVICE, DEVICES
 
 if TYPE_CHECKING:
     from vasari.generate.captions import Cue
@@ -108,6 +109,13 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
     help="Whether a small network repairs the eyes; off leaves pure geometry.",
 )
 @click.option(
+    "--device",
+    default=DEFAULT_DEVICE,
+    show_default=True,
+    type=click.Choice(DEVICES),
+    help="Where frames are rendered; auto is cuda if there is any. CUDA needs vasari[gpu].",
+)
+@click.option(
     "--captions",
     type=click.Choice(["burn", "vtt", "both"]),
     help="Captions in the picture, beside the output as .vtt, or both. Those of --speech need a "
@@ -161,6 +169,7 @@ def generate(
     motion: Path | None,
     seed: int,
     touch_up: str,
+    device: str,
     captions: str | None,
     voice: str | None,
     language: str | None,
@@ -222,6 +231,7 @@ def generate(
             fps=fps,
             face=face,
             touch_up=touch_up == "on",
+            device=device,
             captions=shown if captions in ("burn", "both") else (),
             author=author,
             consent=Consent(*consent) if consent else None,

@@ -49,9 +49,14 @@ class Marker:
         self._embedder = Embedder(identifier, height, width)
 
     def mark(self, frame: ImageArray) -> MarkedFrame:
-        """Convert and mark one picture, (H, W, 3) uint8 sRGB, which is left as it was."""
-        planes = to_i420(frame)
-        height, width = frame.shape[:2]
+        """Convert and mark one picture.
+
+        Args:
+            frame: (H, W, 3) uint8 sRGB, left as it was, or I420, (3 H / 2, W) uint8, changed.
+        """
+        planes = frame if frame.ndim == 2 else to_i420(frame)
+        width = frame.shape[1]
+        height = len(planes) * 2 // 3
         chroma = planes[height:].reshape(2, height // 2, width // 2)
         self._embedder.mark(planes[:height], chroma)
         return MarkedFrame(planes)

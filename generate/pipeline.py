@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from vasari.errors import InputError, MotionError, OutputError
 from vasari.generate.controls import CHANGING, Controls, Keyframe
+from vasari.generate.device import DEFAULT_DEVICE, check_device, renderer_on
 from vasari.generate.draft import Draft, check_output, drafting
 from vasari.generate.motion import Motion
 from vasari.generate.portrait import DEFAULT_SIZE, Portrait
@@ -79,6 +80,7 @@ def generate(
     fps: float = DEFAULT_FPS,
     face: int = 1,
     touch_up: bool = True,
+    device: str = DEFAULT_DEVICE,
     captions: Sequence[Cue] = (),
     author: str = "",
     consent: Consent | None = None,
@@ -100,6 +102,7 @@ def generate(
         fps: frames per second, 24 to 60.
         face: which face of the picture, 1 for the largest, where the portrait is a file.
         touch_up: whether a small network repairs the eyes; without it all is geometry.
+        device: where frames are rendered: cpu, cuda, or auto for CUDA if there is any.
         captions: painted into the frames, in order of time.
         author: who made it, for the manifest.
         consent: the statement that the person shown agreed, for the manifest.
@@ -132,6 +135,7 @@ def generate(
             fps=fps,
             face=face,
             touch_up=touch_up,
+            device=device,
         )
         clip.captions = tuple(captions)
         thumbnail = clip.write(draft.video, progress)
@@ -153,6 +157,7 @@ def frames(
     fps: float = DEFAULT_FPS,
     face: int = 1,
     touch_up: bool = True,
+    device: str = DEFAULT_DEVICE,
 ) -> Iterator[ImageArray]:
     """Make the frames of a talking video one by one, marked like those of a file.
 
@@ -170,6 +175,7 @@ def frames(
         fps=fps,
         face=face,
         touch_up=touch_up,
+        device=device,
     )
     return (marked.rgb() for marked in clip.marked_frames())
 
@@ -218,6 +224,7 @@ class _Clip:
     motions: Iterator[Motion]  # in blocks
     fps: float
     touch_up: bool
+    device: str  # cpu or cuda
     ingredients: tuple[Ingredient, ...]
     watch: Stopwatch
     captions: tuple[Cue, ...] = ()
@@ -237,8 +244,10 @@ class _Clip:
         fps: float,
         face: int,
         touch_up: bool,
+        device: str,
     ) -> _Clip:
         """Read the inputs."""
+        device = check_device(device)
         if not MIN_FPS <= fps <= MAX_FPS:
             raise InputError(f"fps is {fps:g}; give {MIN_FPS:g} to {MAX_FPS:g} frames per second")
         watch = Stopwatch()
@@ -254,7 +263,7 @@ class _Clip:
                 else Portrait.open(portrait, size=size, face=face)
             )
         ingredients = (_portrait_ingredient(portrait), _speech_ingredient(voice))
-        return cls(head, voice, wishes, motions, fps, touch_up, ingredients, watch)
+        return cls(head, voice, wishes, motions, fps, touch_up, device, ingredients, watch)
 
     def marked_frames(self) -> Iterator[MarkedFrame]:
         """The frames, each of which carries the watermark.
@@ -264,19 +273,22 @@ class _Clip:
         """
         from vasari.generate.captions import CaptionPainter
         from vasari.generate.marking import Marker
-        from vasari.generate.render import Renderer
-        from vasari.generate.touchup import TouchUp
 
         with self.watch.stage("render"):
-            retoucher = TouchUp(self.portrait) if self.touch_up else None
-            renderer = Renderer(self.portrait, retoucher)
+            renderer = renderer_on(
+                self.device,
+                self.portrait,
+                touch_up=self.touch_up,
+                planes=not self.captions,  # which are painted into pictures
+            )
         with self.watch.stage("watermark"):
             marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
         painter = CaptionPainter(self.captions)
         rendered = self.watch.each("render", renderer.frames(self.motions))
         pictures = (picture.copy() for picture in rendered)
+        ahead = max(RENDERED_AHEAD, renderer.batch)  # while one batch is used, the next is made
         with _one_thread_each():
-            waited = self.watch.each(WAITING, prefetch(pictures, RENDERED_AHEAD))
+            waited = self.watch.each(WAITING, prefetch(pictures, ahead))
             for number, picture in enumerate(waited):
                 painter.paint(picture, number / self.fps)
                 with self.watch.stage("watermark"):

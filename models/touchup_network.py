@@ -44,15 +44,14 @@ class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is u
         """
         import cv2
 
-        network = cls(height, width)
+        network: Network = cls(height, width).requires_grad_(False).eval()
         # OpenCV reads ONNX, so that PyTorch alone is enough to use the weights.
         model = cv2.dnn.readNetFromONNX(np.frombuffer(shipped_model(), np.uint8))
         for name, layer in network.named_modules():
             if isinstance(layer, nn.Conv2d):
                 kernel, bias = model.getLayer(f"onnx_node!/{name}/Conv").blobs
-                layer.weight.data = torch.from_numpy(kernel.copy())
-                layer.bias.data = torch.from_numpy(bias.ravel().copy())
-        network.eval()
+                layer.weight.copy_(torch.from_numpy(kernel))
+                layer.bias.copy_(torch.from_numpy(bias.ravel()))
         return network
 
     def forward(self, looks: torch.Tensor) -> torch.Tensor:
