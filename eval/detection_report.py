@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -255,13 +256,39 @@ def as_json(reports: Sequence[Report]) -> str:
 def page(reports: Sequence[Report]) -> str:
     """A page with the tables of all reports and their curves in the same plots."""
     title = html.escape(f"{', '.join(each.detector for each in reports)} on {reports[0].data}")
-    tables = "".join(f"<pre>{html.escape(each.markdown())}</pre>" for each in reports)
+    tables = "".join(_as_html(each.markdown()) for each in reports)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
         "<style>body{font:16px sans-serif;max-width:75em;margin:2em auto;padding:0 1em}"
-        "pre{overflow-x:auto;font-size:13px;background:#f6f6f6;padding:1em}"
+        "div{overflow-x:auto}table{border-collapse:collapse;font-size:13px}"
+        "th,td{border-bottom:1px solid #ddd;padding:.3em .6em;text-align:left;vertical-align:top}"
         f"svg{{max-width:100%;height:auto}}</style><h1>{title}</h1>{_plots(reports)}{tables}"
     )
+
+
+def _as_html(markdown: str) -> str:
+    """Headings, tables and paragraphs of a report."""
+    parts = []
+    for block in markdown.strip().split("\n\n"):
+        text = re.sub(r"\*(\w+)\*", r"<em>\1</em>", html.escape(block))
+        level = len(text) - len(text.lstrip("#"))
+        if level:
+            parts.append(f"<h{level + 1}>{text[level:].strip()}</h{level + 1}>")
+        elif text.startswith("|"):
+            parts.append(_html_table(text.splitlines()))
+        else:
+            parts.append(f"<p>{text}</p>")
+    return "".join(parts)
+
+
+def _html_table(lines: Sequence[str]) -> str:
+    """A table of Markdown, whose second line parts the head from the rows."""
+    rows = []
+    for index, line in enumerate(lines[:1] + lines[2:]):
+        cell = "td" if index else "th"
+        cells = (f"<{cell}>{each.strip()}</{cell}>" for each in line.strip("|").split("|"))
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<div><table>{''.join(rows)}</table></div>"
 
 
 def _plots(reports: Sequence[Report]) -> str:

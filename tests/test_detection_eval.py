@@ -138,6 +138,8 @@ def test_the_command_writes_its_report(folders, tmp_path):
     page = (output / "report.html").read_text()
     assert "<svg" in page
     assert "Reliability" in page
+    assert "<th>accuracy</th>" in page  # tables, not Markdown
+    assert "|---" not in page
     assert {path.name for path in output.iterdir()} == {"report.md", "report.json", "report.html"}
 
 
