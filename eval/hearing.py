@@ -9,29 +9,54 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vasari.generate.animator import animate, band_levels
-from vasari.generate.controls import Controls
-from vasari.generate.motion import ARKIT_INDEX, Motion
+from vasari.generate.animator import band_levels, frame_total, listen
+from vasari.generate.articulation import Articulation, lip_weights
+from vasari.generate.live_motion import LOOK_AHEAD, Listener
+from vasari.generate.live_sound import HOP_SECONDS, Voice, samples_of
+from vasari.generate.motion import ARKIT_INDEX
 from vasari.generate.spectrum import FRAME_RATE, RATE, band_matrix, decibels, power_spectra
 from vasari.generate.speech import SPEECH_BAND, Phone, Speech
+from vasari.models.acoustics import make_noise
 from vasari.models.speech_encoder import BILABIAL, SILENCE, load_speech_encoder
 from vasari.models.utterances import label
 
 FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
 CLOSED = 0.12  # of a clip's 95th percentile opening, below which lips count as closed
 SILENT_DB = -40.0  # dB re the loud level of the recording
 LOUD_DB = -8.0  # dB re the loud level: surely the middle of a vowel
 SILENCE_MARGIN = 0.1  # seconds of a pause at whose ends the lips may still move
+PAUSE = 1.0  # seconds of silence put before and after each recording
+MOVING_NOISES = range(1000, 1005)  # seeds that the training does not use: one of each kind
 RATE_OF_CLOSURES = 100.0  # frames per second, to hit the short closures
 CLOSURE_SLACK = 0.02  # seconds by which alignments err
 
 
 def jaw(speech: Speech, fps: float) -> FloatArray:
     """The jaw's opening in the motion made from a speech, (T,) in 0..1."""
-    motion = Motion.concatenate(animate(speech, Controls(), fps))
-    return np.asarray(motion.expression[:, ARKIT_INDEX["jawOpen"]], np.float64)
+    times = np.arange(frame_total(speech.duration, fps)) / fps
+    return _jaw_of(Articulation(*listen(speech, times).T[:6]))
+
+
+def live_jaw(speech: Speech, fps: float) -> FloatArray:
+    """The same as it is made while the sound comes."""
+    voice, listener = Voice(), Listener()
+    voice.say(samples_of(speech))
+    hops, openings = 0, []
+    for time in np.arange(frame_total(speech.duration, fps)) / fps:
+        while hops * HOP_SECONDS < time + LOOK_AHEAD:
+            listener.hear(voice.hop().samples)
+            hops += 1
+        openings.append(_jaw_of(listener.read(float(time))[0]))
+    return np.concatenate(openings)
+
+
+def _jaw_of(mouth: Articulation) -> FloatArray:
+    """The jaw's opening at each state of the mouth."""
+    weights = lip_weights(mouth)[:, ARKIT_INDEX["jawOpen"]]
+    return np.asarray(np.clip(weights, 0, 1), np.float64)
 
 
 def loudness(speech: Speech) -> FloatArray:
@@ -51,37 +76,56 @@ def pauses(speech: Speech, frames: int, fps: float) -> BoolArray:
 
 
 def closed_in_silence(speech: Speech, fps: float = 25.0) -> float:
-    """The share of frames in pauses in which the lips are closed; NaN without pauses."""
-    opening = jaw(speech, fps)
-    deep = pauses(speech, len(opening), fps)
-    limit = CLOSED * np.percentile(opening, 95)
-    return float(np.mean(opening[deep] <= limit)) if deep.any() else float("nan")
+    """The share of frames in pauses, before and after the speech too, with closed lips."""
+    padded = with_pauses(speech)
+    opening = jaw(padded, fps)
+    deep = pauses(padded, len(opening), fps)
+    limit = CLOSED * np.percentile(opening[~deep], 95)
+    return float(np.mean(opening[deep] <= limit))
 
 
-def motion_in_silence(speech: Speech, noise_db: float | None = None, fps: float = 25.0) -> float:
-    """Deviation of the opening in pauses over that in speech; NaN without pauses.
+def motion_in_silence(
+    speech: Speech, noise: Float32Array | None = None, level: float = 0.0, fps: float = 25.0
+) -> float:
+    """Deviation of the opening in pauses, before and after the speech too, over that in speech.
 
     Args:
         speech: what is heard.
-        noise_db: level of a hum and hiss that is added, dB re the speech's loud level.
+        noise: what is heard beside it, at RATE; it is repeated as long as the speech lasts.
+        level: of the noise, dB re the speech's loud level.
         fps: frames per second.
     """
-    opening = jaw(speech if noise_db is None else with_noise(speech, noise_db), fps)
-    deep = pauses(speech, len(opening), fps)
-    if deep.sum() < fps / 4:
-        return float("nan")
+    padded = with_pauses(speech)
+    opening = jaw(padded if noise is None else with_noise(padded, noise, level), fps)
+    deep = pauses(padded, len(opening), fps)
     return float(opening[deep].std() / opening[~deep].std())
 
 
-def with_noise(speech: Speech, noise_db: float) -> Speech:
-    """The speech in a room with an air conditioner: noise that falls 3 dB per octave."""
+def with_pauses(speech: Speech) -> Speech:
+    """The speech between two pauses."""
+    pause = np.zeros(round(PAUSE * RATE), np.float32)
+    return Speech.from_samples(np.concatenate([pause, *speech.blocks(), pause]), RATE)
+
+
+def with_noise(speech: Speech, noise: Float32Array, level: float) -> Speech:
+    """The speech beside a noise of a level, dB re its loud level."""
     samples = np.concatenate(list(speech.blocks()))
-    white = np.fft.rfft(np.random.default_rng(0).normal(size=len(samples)))
-    pink = np.fft.irfft(white / np.sqrt(np.maximum(np.arange(len(white)), 1)), len(samples))
-    level = loudness(Speech.from_samples(pink / np.abs(pink).max(), RATE))
-    noise = Speech.from_samples(pink / np.abs(pink).max(), RATE)
-    gain = 10 ** ((speech.level.loud + noise_db - noise.level.loud - np.median(level)) / 20)
-    return Speech.from_samples(samples + gain * pink / np.abs(pink).max(), RATE)
+    beside = np.resize(noise, len(samples))
+    loud = Speech.from_samples(noise, RATE).level.loud
+    gain = 10 ** ((speech.level.loud + level - loud) / 20)
+    return Speech.from_samples(samples + gain * beside, RATE)
+
+
+def steady_noise(seconds: float = 8.0) -> Float32Array:
+    """An air conditioner: noise that falls 3 dB per octave."""
+    white = np.fft.rfft(np.random.default_rng(0).normal(size=round(seconds * RATE)))
+    pink = np.fft.irfft(white / np.sqrt(np.maximum(np.arange(len(white)), 1)))
+    return np.asarray(pink / np.abs(pink).max(), np.float32)
+
+
+def moving_noises() -> list[Float32Array]:
+    """Wind, breath, knocks, an engine and alarms, of `vasari.models.acoustics`."""
+    return [make_noise(seed) for seed in MOVING_NOISES]
 
 
 def opening_in_vowels(speech: Speech, fps: float = 25.0) -> float:

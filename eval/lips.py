@@ -6,6 +6,8 @@ and the lag at which it is best)? What it does to sound alone is asked by `vasar
 
 from __future__ import annotations
 
+import itertools
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +27,19 @@ from vasari.eval.hearing import (
     closed_in_bilabials,
     closed_in_silence,
     jaw,
+    live_jaw,
     loudness,
     motion_in_silence,
+    moving_noises,
     opening_in_vowels,
+    steady_noise,
 )
+from vasari.eval.phrases import PHRASES
 from vasari.generate.spectrum import FRAME_RATE
 from vasari.generate.speech import Speech
 from vasari.generate.synthesis import speak
+from vasari.models import festival
+from vasari.models.utterances import UNHEARD_FESTIVAL, UNHEARD_VOICES
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -56,13 +64,9 @@ PICTURE_LAG = {
 UNMATCHED = ("sadtalker_WDA_KatieHill_000", "sadtalker_RD_Radio34_000", "videoretalking_face4")
 
 MAX_LAG = 0.24  # seconds that are searched on each side
-NOISES = (-20.0, -10.0)  # dB re the loud level
-SENTENCES = (
-    "Mum, bring me a map of the pub.",
-    "Peter became a member of the public library.",
-    "Maybe the number is above my apartment.",
-    "A simple problem: people buy bread before breakfast.",
-)
+NOISES = (-20.0, -10.0)  # dB re the loud level, of a steady noise
+MOVING_NOISE = -15.0  # dB
+ENGLISH = "en"  # what other languages are compared with
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Match:
     r: float  # Pearson correlation over the clip
     r_speech: float  # the same without the silence before and after
     lag: float  # seconds by which the prediction is late where the correlation is best
+    r_live: float  # over the clip, of what is made while the sound comes
+    likeness: float  # correlation of that with what is made from the file
 
 
 def track_lips(path: Path) -> LipTrack:
@@ -119,24 +125,33 @@ def _mouth(network: Any, frame: av.VideoFrame) -> tuple[float, float, float]:
 def match_clip(path: Path, track: LipTrack) -> Match:
     """Compare the motion made from a clip's sound with the clip's own lips."""
     speech = Speech.open(path)
-    made = jaw(speech, track.fps)
+    made, live = jaw(speech, track.fps), live_jaw(speech, track.fps)
     frames = min(len(made), len(track.opening))
     times = np.arange(frames) / track.fps
     sound_times = times - PICTURE_LAG.get(path.stem, 0.0)
-    real, made = track.opening[:frames], made[:frames]
+    real = track.opening[:frames]
     grid = np.arange(len(made)) / track.fps
+    everything = np.ones(frames, np.bool_)
 
-    def correlate(lag: float, span: npt.NDArray[np.bool_]) -> float:
-        late = np.interp(sound_times + lag, grid, made)
+    def correlate(
+        track: FloatArray, lag: float = 0.0, span: npt.NDArray[np.bool_] = everything
+    ) -> float:
+        late = np.interp(sound_times + lag, grid, track)
         use = span & np.isfinite(real)
         return float(np.corrcoef(late[use], real[use])[0, 1]) if late[use].std() > 0 else 0.0
 
     loud = np.flatnonzero(loudness(speech) > SILENT_DB) / FRAME_RATE
     spoken = (sound_times >= loud[0]) & (sound_times <= loud[-1])
-    everything = np.ones(frames, np.bool_)
     lags = np.arange(-MAX_LAG, MAX_LAG + 0.001, 0.02)
-    best = lags[np.argmax([correlate(lag, everything) for lag in lags])]
-    return Match(path.stem, correlate(0.0, everything), correlate(0.0, spoken), float(best))
+    best = lags[np.argmax([correlate(made, lag) for lag in lags])]
+    return Match(
+        path.stem,
+        correlate(made),
+        correlate(made, span=spoken),
+        float(best),
+        correlate(live),
+        float(np.corrcoef(made, live)[0, 1]),
+    )
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -169,6 +184,8 @@ def _print_matches(paths: Sequence[Path], each: bool) -> None:
     _print_row("r, whole clip", [match.r for match in matches])
     _print_row("r, speech only", [match.r_speech for match in matches])
     _print_row("lag, seconds", [match.lag for match in matches])
+    _print_row("r, whole clip, live", [match.r_live for match in matches])
+    _print_row("r of live and file", [match.likeness for match in matches])
 
 
 def _print_alignment(paths: Sequence[Path]) -> None:
@@ -182,27 +199,66 @@ def _print_alignment(paths: Sequence[Path]) -> None:
     _print_row("sounds heard right, speech only", [speech for _, speech in shares])
 
 
-def _print_sounds(folder: Path) -> None:
-    """What the mouth does to the recordings of a folder, by the language that they begin with."""
+def _print_sounds(folders: Sequence[Path]) -> None:
+    """What the mouth does to the recordings of folders, by the language that they begin with."""
     groups: dict[str, list[Speech]] = {}
-    for path in sorted(folder.iterdir()):
-        groups.setdefault(path.stem.partition("_")[0], []).append(Speech.open(path))
-    for language, speeches in groups.items():
-        click.echo(f"{folder.name}, {language}:")
-        _print_row("lips closed in pauses", list(map(closed_in_silence, speeches)))
+    for path in (path for folder in folders for path in sorted(folder.iterdir())):
+        name = f"{path.parent.name}, {path.stem.partition('_')[0]}"
+        groups.setdefault(name, []).append(Speech.open(path))
+    english = next((group for name, group in groups.items() if name.endswith(f", {ENGLISH}")), [])
+    usual = np.mean(list(map(opening_in_vowels, english))) if english else np.nan
+    steady, moving = steady_noise(), moving_noises()
+    for name, speeches in groups.items():
+        click.echo(f"{name}:")
+        _print_vowels(speeches, float(usual))
         _print_row("motion in pauses, of that in speech", list(map(motion_in_silence, speeches)))
-        for noise in NOISES:
-            noisy = [motion_in_silence(speech, noise) for speech in speeches]
-            _print_row(f"  with noise at {noise:+.0f} dB", noisy)
-        _print_row("opening of the jaw in vowels", list(map(opening_in_vowels, speeches)))
+        for level in NOISES:
+            noisy = [motion_in_silence(speech, steady, level) for speech in speeches]
+            _print_row(f"  with steady noise at {level:+.0f} dB", noisy)
+        noisy = [
+            motion_in_silence(speech, noise, MOVING_NOISE)
+            for speech, noise in zip(speeches, itertools.cycle(moving), strict=False)
+        ]
+        _print_row(f"  with moving noise at {MOVING_NOISE:+.0f} dB", noisy)
+
+
+def _print_vowels(speeches: Sequence[Speech], usual: float) -> None:
+    """How closed lips are in pauses, and how open in vowels, also relative to English."""
+    _print_row("lips closed in pauses", list(map(closed_in_silence, speeches)))
+    opening = list(map(opening_in_vowels, speeches))
+    _print_row("opening of the jaw in vowels", opening)
+    _print_row("  relative to English", [one / usual for one in opening])
 
 
 def _print_synthesis() -> None:
-    """Closures in sentences full of them, whose phone times are exact."""
-    spoken = [speak(text, voice=voice) for text in SENTENCES for voice in ("default", "f3")]
-    closed = [closed_in_bilabials(speech, speech.phones, closures_shown=False) for speech in spoken]
-    click.echo("synthesised sentences:")
-    _print_row("lips closed in m, b, p", [float(np.mean(one)) for one in closed])
+    """Sentences full of m, b and p, whose times are exact, in voices that were not trained on."""
+    usual = np.nan
+    for language, sentences in PHRASES.items():
+        spoken = [
+            speak(text, language=language, voice=voice)
+            for text in sentences
+            for voice in UNHEARD_VOICES
+        ]
+        if language == ENGLISH:
+            usual = float(np.mean(list(map(opening_in_vowels, spoken))))
+        click.echo(f"synthesised sentences, {language}:")
+        _print_closures(spoken, closures_shown=False)
+        _print_vowels(spoken, usual)
+    for voice in UNHEARD_FESTIVAL if shutil.which("festival") else ():
+        language = festival.VOICES[voice]
+        spoken = [festival.say(text, voice) for text in PHRASES[language]]
+        click.echo(f"sentences of recorded pieces, {language}:")
+        _print_closures(spoken, closures_shown=True)
+        _print_vowels(spoken, usual)
+
+
+def _print_closures(speeches: Sequence[Speech], *, closures_shown: bool) -> None:
+    """In how many m, b and p of speech whose phones are known the lips close."""
+    closed = [
+        closed_in_bilabials(speech, speech.phones, closures_shown=closures_shown)
+        for speech in speeches
+    ]
+    _print_row("lips closed in m, b, p", [float(np.mean(one)) for one in closed if one])
 
 
 @click.command()
@@ -233,8 +289,7 @@ def main(
         _print_matches(paths, each)
         if aligned:
             _print_alignment(paths)
-    for folder in sounds:
-        _print_sounds(folder)
+    _print_sounds(sounds)
     _print_synthesis()
 
 

@@ -1,18 +1,22 @@
-"""Train the speech encoder: ``python -m vasari.models.train_speech_encoder CLIPS -o FILE.npz``.
+"""Train the speech encoder: ``vasari train speech-encoder CLIPS -o FOLDER``.
 
 Two teachers. Synthesised and aligned real speech, whose phone times are known, teaches which
 sound is heard (`vasari.models.utterances`); real talking clips, whose lips FaceMesh tracks, teach
-how far the mouth opens. `vasari.models.acoustics` moves all of it to other rooms and throats.
-Needs PyTorch (any 2.x, CPU is enough) and flite beside ``vasari[text,captions]``.
+how far the mouth opens. `vasari.models.acoustics` moves all of it to other rooms and throats, and
+other sound is put into its pauses, which are silence all the same. The network for live sound
+begins with the weights of that for files and learns from it, too (distillation, Hinton et al.
+2015). In the end both are judged on the clips that were held out. Needs PyTorch (any 2.x, CPU is
+enough), flite and festival beside ``vasari[text,captions]``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -25,7 +29,7 @@ from vasari.errors import VasariError
 from vasari.eval.lips import PICTURE_LAG, UNMATCHED, LipTrack, track_lips
 from vasari.generate.spectrum import FRAME_RATE, RATE
 from vasari.generate.speech import Speech
-from vasari.models.acoustics import QUIET, Acoustics, play_music
+from vasari.models.acoustics import QUIET, Acoustics, make_noise, play_music
 from vasari.models.speech_encoder import (
     FILES,
     LIVE,
@@ -37,20 +41,33 @@ from vasari.models.speech_encoder import (
     Kind,
     scale_levels,
 )
-from vasari.models.utterances import Utterance, listen, mel_levels, synthesise
+from vasari.models.utterances import (
+    Utterance,
+    listen,
+    listen_resized,
+    mel_levels,
+    synthesise,
+)
 
 FloatArray = npt.NDArray[np.float32]
 
 TARGETS = 256  # spectra of one training example that are learned from
 # Examples in a batch: synthesised, real speech without lips, clips of crowded persons, of others.
 SPOKEN, REAL, CLIPS, LONE_CLIPS = 5, 2, 5, 4
+BEFORE = max(FILES.before, LIVE.before)  # spectra around them that an example has
+AHEAD = max(FILES.ahead, LIVE.ahead)
 CROWD = 50  # clips from which a person counts as crowded
-PEAK_RATE = 2.5e-3  # learning rate
+PEAK_RATE, LIVE_RATE = 2.5e-3, 1e-3  # learning rates
 DROPOUT = 0.05
+KEPT = 100  # steps after which a run is saved
 OPENING_WEIGHT, AGREEMENT_WEIGHT, WIDTH_WEIGHT = 20.0, 1.0, 0.3  # beside the cross-entropy
+DISTILLATION = 1.0  # what the teacher of the live network counts
 TEMPO = (0.85, 1.2)
-PAUSE_SHARE, PAUSE = 0.3, (15, 80)  # of the examples; spectra of a silence put into them
-PIECES = 40  # of music
+SIZES = (0.87, 1.16)  # of which each real speaker with few recordings is heard as well
+PAUSE_SHARE, PAUSE = 0.3, (15, 120)  # of the examples; spectra of a silence put into them
+FILLED_SHARE, FILLING = 0.7, (-45.0, -6.0)  # of these pauses; dB of what is heard in them
+PIECES = 40  # of music and of noise, each
+NOISE_SHARE, MUSIC_SHARE = 0.5, 0.2  # of other sound; the rest are voices
 # Spectra at which a sound moves the lips, from its own.
 COARTICULATION = tuple(range(-18, 19, 3))
 RIDGE = 20.0  # spectra
@@ -99,29 +116,54 @@ def read_utterance(make: Callable[[], Utterance], name: str, cache: Path | None)
     return utterance
 
 
-def read_clips(paths: Sequence[Path], cache: Path | None) -> dict[str, list[Example]]:
-    """Read real clips by person, each person's lips scaled by their own range."""
+def read_clips(
+    paths: Sequence[Path], cache: Path | None, sizes: Sequence[float] = SIZES
+) -> dict[str, list[Example]]:
+    """Read real clips by person, each person's lips scaled by their own range.
+
+    Args:
+        paths: of the clips.
+        cache: see `read_track`.
+        sizes: of which people are heard as well who have few clips.
+    """
     people: dict[str, list[tuple[Path, LipTrack]]] = {}
     for path in paths:
         people.setdefault(person_of(path), []).append((path, read_track(path, cache)))
-    return {person: _scale(tracks, cache) for person, tracks in people.items()}
+    return {
+        person: _scale(tracks, cache, () if len(tracks) >= CROWD else sizes)
+        for person, tracks in people.items()
+    }
 
 
-def _scale(tracks: Sequence[tuple[Path, LipTrack]], cache: Path | None) -> list[Example]:
+def _scale(
+    tracks: Sequence[tuple[Path, LipTrack]], cache: Path | None, sizes: Sequence[float]
+) -> list[Example]:
     """The clips of one person."""
     opening = np.concatenate([track.opening for _, track in tracks])
     width = np.concatenate([track.width for _, track in tracks])
     low, high = np.nanpercentile(opening, [5, 95])
     return [
         _together(
-            read_utterance(partial(listen, path), path.stem, cache),
-            PICTURE_LAG.get(path.stem, 0.0),
-            track.fps,
+            utterance,
+            PICTURE_LAG.get(path.stem, 0.0) / size,
+            track.fps * size,
             np.clip((track.opening - low) / (high - low), -0.2, 1.4),
             np.clip((track.width - np.nanmedian(width)) / np.nanstd(width), -3, 3),
         )
         for path, track in tracks
+        for size, utterance in read_sizes(path, cache, sizes)
     ]
+
+
+def read_sizes(
+    path: Path, cache: Path | None, sizes: Sequence[float] = SIZES
+) -> Iterator[tuple[float, Utterance]]:
+    """A recording as it is, and as it would be of people of other sizes."""
+    heard = read_utterance(partial(listen, path), path.stem, cache)
+    yield 1.0, heard
+    for size in sizes:
+        make = partial(listen_resized, path, heard, size)
+        yield size, read_utterance(make, f"{path.stem}.{size}", cache)
 
 
 def _together(
@@ -178,6 +220,11 @@ def without_lips(utterance: Utterance) -> Example:
     return Example(utterance, nothing, nothing, nothing)
 
 
+def without_sounds(clip: Example) -> Example:
+    """A clip of which only the lips are known."""
+    return replace(clip, utterance=replace(clip.utterance, certain=0 * clip.utterance.certain))
+
+
 @dataclass(frozen=True)
 class Teachers:
     """What the encoder learns from."""
@@ -201,6 +248,25 @@ class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is u
         self.norms = nn.ModuleList(nn.BatchNorm1d(WIDTH) for _ in kind.taps)
         self.last = nn.Conv1d(WIDTH, OUTPUTS, 1)
         self.dropout = nn.Dropout(DROPOUT)
+        self._folded = False  # the normalisation has a history that stays
+
+    def begin_with(self, arrays: Mapping[str, FloatArray]) -> None:
+        """Begin with weights that `arrays` gave, whose normalisation stays as it is."""
+        self._folded = True
+        with torch.no_grad():
+            self.last.weight.copy_(torch.from_numpy(arrays["kernel_last"].T[:, :, None]))
+            self.last.bias.copy_(torch.from_numpy(arrays["bias_last"]))
+            for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+                kernel = torch.from_numpy(arrays[f"kernel_{number}"])
+                layer.weight.copy_(kernel.permute(2, 1, 0))
+                norm.bias.copy_(torch.from_numpy(arrays[f"bias_{number}"]))
+                norm.running_var.fill_(1 - norm.eps)
+
+    def train(self, mode: bool = True) -> Network:
+        """See `torch.nn.Module.train`."""
+        super().train(mode)
+        self.norms.train(mode and not self._folded)
+        return self
 
     def forward(self, levels: torch.Tensor) -> torch.Tensor:
         """From (B, MELS, before + T + ahead) scaled levels to (B, OUTPUTS, T)."""
@@ -227,11 +293,11 @@ class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is u
 
 
 class Batches:
-    """Random batches of augmented examples."""
+    """Random batches of augmented examples, with as much around them as every kind looks at."""
 
-    def __init__(self, teachers: Teachers, kind: Kind, seed: int) -> None:
-        self._size = kind.before + TARGETS + kind.ahead
-        self._wanted = slice(kind.before, kind.before + TARGETS)
+    def __init__(self, teachers: Teachers, seed: int) -> None:
+        self._size = BEFORE + TARGETS + AHEAD
+        self._wanted = slice(BEFORE, BEFORE + TARGETS)
         self._random = np.random.default_rng(seed)
         self._acoustics = Acoustics(seed)
         everyone = teachers.people.values()
@@ -242,10 +308,19 @@ class Batches:
             ([c for clips in everyone if len(clips) < CROWD for c in clips], LONE_CLIPS),
         )
         self._groups = [(examples, count) for examples, count in groups if examples]
-        music = (Speech.from_samples(play_music(seed), RATE) for seed in range(PIECES))
+        self._noise = [_levels_of(make_noise(number)) for number in range(PIECES)]
+        self._music = [_levels_of(play_music(number)) for number in range(PIECES)]
         voices = (*teachers.spoken, *teachers.heard)
-        self._company = [mel_levels(piece) for piece in music]
-        self._company += [example.utterance.levels for example in voices]
+        self._voices = [example.utterance.levels for example in voices] or self._music
+
+    def state(self) -> list[dict[str, Any]]:
+        """Where chance is, so that a run can go on where it was stopped."""
+        return [dict(each.bit_generator.state) for each in (self._random, self._acoustics.random)]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """Go back to a state."""
+        for each, kept in zip((self._random, self._acoustics.random), state, strict=True):
+            each.bit_generator.state = kept
 
     def draw(self) -> tuple[torch.Tensor, ...]:
         """Scaled levels (B, MELS, size), then per spectrum (B, TARGETS): sound, whether it is
@@ -257,17 +332,28 @@ class Batches:
             for _ in range(count)
         ]
         levels, sounds, *others = (np.stack(column) for column in zip(*rows, strict=True))
-        company = [self._cut(self._one_other())[0] for _ in rows]
+        company = [self._other() for _ in rows]
         moved = self._acoustics(np.asarray(levels, np.float32), np.asarray(company, np.float32))
         scaled = scale_levels(moved)
         numbers = [torch.tensor(other[:, self._wanted], dtype=torch.float32) for other in others]
         inputs = torch.tensor(scaled, dtype=torch.float32).transpose(1, 2)
         return inputs, torch.tensor(sounds[:, self._wanted], dtype=torch.long), *numbers
 
-    def _one_other(self) -> FloatArray:
-        """Music in half of the cases, else a voice."""
-        count = PIECES if self._random.random() < 0.5 else len(self._company)
-        return self._company[self._random.integers(count)]
+    def _other(self) -> FloatArray:
+        """A stretch of other sound: noise, music, or voices, of which several are babble."""
+        chance = self._random.random()
+        if chance < NOISE_SHARE:
+            return self._piece(self._noise)
+        if chance < NOISE_SHARE + MUSIC_SHARE:
+            return self._piece(self._music)
+        voices = [self._piece(self._voices) for _ in range(self._random.choice([1, 1, 3, 6]))]
+        power = np.mean([10 ** (voice / 10) for voice in voices], axis=0)
+        return np.asarray(10 * np.log10(power), np.float32)
+
+    def _piece(self, pieces: Sequence[FloatArray]) -> FloatArray:
+        """A stretch of one of some sounds."""
+        cut = self._cut(pieces[self._random.integers(len(pieces))])[0]
+        return np.asarray(cut, np.float32)
 
     def _crop(self, example: Example) -> list[npt.NDArray[np.generic]]:
         """A stretch of an example at another tempo, perhaps with a pause in it."""
@@ -280,7 +366,10 @@ class Batches:
         if self._random.random() < PAUSE_SHARE:
             start = self._random.integers(self._size)
             pause = slice(start, start + self._random.integers(*PAUSE))
-            levels[pause], sounds[pause], certain[pause], counts[pause] = QUIET, SILENCE, 1, 0
+            levels[pause] = QUIET
+            if self._random.random() < FILLED_SHARE:
+                levels[pause] = self._other()[pause] + self._random.uniform(*FILLING)
+            sounds[pause], certain[pause], counts[pause] = SILENCE, 1, 0
         return [levels, sounds, certain, opening, width, counts]
 
     def _cut(
@@ -296,6 +385,16 @@ class Batches:
         return [cut, *(np.where(inside, track[index], 0) for track in tracks)]
 
 
+def _levels_of(sound: FloatArray) -> FloatArray:
+    """Mel levels of a sound, (n, MELS) dB re its loud level."""
+    return mel_levels(Speech.from_samples(sound, RATE))
+
+
+def view(inputs: torch.Tensor, kind: Kind) -> torch.Tensor:
+    """As much of the levels of a batch as a kind of network looks at."""
+    return inputs[:, :, BEFORE - kind.before : inputs.shape[2] - (AHEAD - kind.ahead)]
+
+
 def loss_of(outputs: torch.Tensor, batch: Sequence[torch.Tensor]) -> torch.Tensor:
     """Cross-entropy of the sounds; squared errors of the lips, and how little they agree."""
     sounds, certain, opening, width, counts = batch
@@ -306,7 +405,8 @@ def loss_of(outputs: torch.Tensor, batch: Sequence[torch.Tensor]) -> torch.Tenso
     squares = squares + WIDTH_WEIGHT * (wide - width) ** 2 * (counts == 1)
     lips = (squares * counts).sum() / counts.sum()
     agreement = correlation(opened, opening, counts).mean()
-    return (heard * certain).sum() / certain.sum() + lips - AGREEMENT_WEIGHT * agreement
+    sounds_lost = (heard * certain).sum() / certain.sum().clamp(min=1)
+    return sounds_lost + lips - AGREEMENT_WEIGHT * agreement
 
 
 def correlation(first: torch.Tensor, second: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -320,20 +420,111 @@ def correlation(first: torch.Tensor, second: torch.Tensor, counts: torch.Tensor)
     return (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1) + 1)
 
 
-def train(network: Network, batches: Batches, steps: int) -> None:
-    """Train a network."""
-    optimiser = torch.optim.AdamW(network.parameters(), PEAK_RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, steps, pct_start=0.1)
-    for step in range(1, steps + 1):
-        inputs, *targets = batches.draw()
-        loss = loss_of(network(inputs), targets)
-        optimiser.zero_grad()
+def disagreement(outputs: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
+    """How far a network's sounds and openings are from its teacher's."""
+    sounds = len(SOUNDS)
+    logs = functional.log_softmax(outputs[:, :sounds], 1).transpose(1, 2).flatten(0, 1)
+    chances = functional.softmax(taught[:, :sounds], 1).transpose(1, 2).flatten(0, 1)
+    heard = functional.kl_div(logs, chances, reduction="batchmean")
+    return heard + OPENING_WEIGHT * ((outputs[:, sounds] - taught[:, sounds]) ** 2).mean()
+
+
+class Run:
+    """The training of one network, which goes on where it was stopped.
+
+    Args:
+        network: to be trained.
+        batches: what it learns from.
+        steps: of the optimiser.
+        rate: the highest learning rate.
+        checkpoint: file that keeps where the run is.
+    """
+
+    def __init__(
+        self, network: Network, batches: Batches, steps: int, rate: float, checkpoint: Path
+    ) -> None:
+        self._network, self._batches, self._steps = network, batches, steps
+        self._checkpoint = checkpoint
+        self._optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, rate, steps, pct_start=0.1
+        )
+        self._step = 0
+        self._resume()
+
+    def train(self, teacher: Network | None = None) -> None:
+        """Train, with another network as the teacher if there is one."""
+        name = self._network.kind.weights
+        self._network.train()
+        while self._step < self._steps:
+            loss = self._learn_once(teacher)
+            if self._step % KEPT == 0 or self._step == self._steps:
+                click.echo(f"{name}, step {self._step}: loss {loss:.3f}")
+                self._save()
+        self._network.eval()
+
+    def _learn_once(self, teacher: Network | None) -> float:
+        """One step of the optimiser."""
+        inputs, *targets = self._batches.draw()
+        outputs = self._network(view(inputs, self._network.kind))
+        loss = loss_of(outputs, targets)
+        if teacher is not None:
+            with torch.no_grad():
+                taught = teacher(view(inputs, teacher.kind))
+            loss = loss + DISTILLATION * disagreement(outputs, taught)
+        self._optimiser.zero_grad()
         loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step % 100 == 0:
-            click.echo(f"step {step}: loss {loss.item():.3f}")
-    network.eval()
+        self._optimiser.step()
+        self._schedule.step()
+        self._step += 1
+        return float(loss.detach())
+
+    def _parts(self) -> dict[str, Any]:
+        """What has a state."""
+        return {
+            "network": self._network,
+            "optimiser": self._optimiser,
+            "schedule": self._schedule,
+        }
+
+    def _save(self) -> None:
+        draft = self._checkpoint.with_suffix(".tmp")
+        states = {name: part.state_dict() for name, part in self._parts().items()}
+        chance = {"dropout": torch.get_rng_state(), "batches": self._batches.state()}
+        torch.save({"step": self._step, "steps": self._steps, **chance, **states}, draft)
+        draft.replace(self._checkpoint)
+
+    def _resume(self) -> None:
+        if not self._checkpoint.exists():
+            return
+        state = torch.load(self._checkpoint, weights_only=True)
+        if state["steps"] != self._steps:
+            raise VasariError(
+                f"{self._checkpoint} is of a run of {state['steps']} steps, not {self._steps}: "
+                "go on with as many, or choose another folder"
+            )
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        torch.set_rng_state(state["dropout"])
+        self._batches.restore(state["batches"])
+        self._step = state["step"]
+
+
+def judge(network: Network, people: dict[str, list[Example]]) -> dict[str, float]:
+    """How well the openings that a network hears go with those of people, mean r of their clips."""
+    kind = network.kind
+    results = {}
+    for person, clips in people.items():
+        found = []
+        for clip in clips:
+            around = ((kind.before, kind.ahead), (0, 0))
+            levels = np.pad(clip.utterance.levels, around, constant_values=QUIET)
+            with torch.no_grad():
+                outputs = network(torch.tensor(scale_levels(levels)).T[None])
+            seen = clip.counts > 0
+            found.append(np.corrcoef(outputs[0, -2].numpy()[seen], clip.opening[seen])[0, 1])
+        results[person] = float(np.mean(found))
+    return results
 
 
 def write(network: Network, file: Path) -> None:
@@ -341,24 +532,32 @@ def write(network: Network, file: Path) -> None:
     np.savez(file, **{name: a.astype(np.float16) for name, a in network.arrays().items()})
 
 
-def gather(folder: Path, held_out: Sequence[str], sentences: int, cache: Path | None) -> Teachers:
-    """Collect the talking clips and recordings in a folder and below, and synthesise sentences.
+def read(kind: Kind, file: Path) -> Network:
+    """A network that begins with the weights that `write` wrote of one of the same size."""
+    network = Network(kind)
+    with np.load(file) as archive:
+        network.begin_with({name: archive[name].astype(np.float32) for name in archive.files})
+    network.eval()
+    return network
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The clips and recordings in a folder and below."""
+    return [p for p in sorted(folder.rglob("*")) if p.suffix in (".mp4", ".flac", ".wav")]
+
+
+def gather(files: Sequence[Path], sentences: int, cache: Path | None) -> Teachers:
+    """Collect talking clips and recordings, and synthesise sentences.
 
     Raises:
         VasariError: there is no clip to train on.
     """
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in (".mp4", ".flac", ".wav")
-        and not any(fnmatch(path.stem, pattern) for pattern in held_out)
-    ]
     clips = [path for path in files if path.suffix == ".mp4" and path.stem not in UNMATCHED]
     if not clips:
-        raise VasariError(f"no .mp4 to train on in {folder}")
+        raise VasariError("no .mp4 to train on")
     people = read_clips(clips, cache)
     rest = [path for path in files if path not in clips]
-    heard = [read_utterance(partial(listen, path), path.stem, cache) for path in rest]
+    heard = [utterance for path in rest for _, utterance in read_sizes(path, cache)]
     spoken = [
         read_utterance(partial(synthesise, seed), f"sentence{seed}", cache)
         for seed in range(sentences)
@@ -368,57 +567,94 @@ def gather(folder: Path, held_out: Sequence[str], sentences: int, cache: Path | 
     return Teachers(list(map(lips, spoken)), list(map(without_lips, heard + lone)), people)
 
 
-@click.command()
+def chosen(found: Teachers, teachers: str) -> Teachers:
+    """Some of the teachers: see the command's option."""
+    if teachers == "synthesis":
+        return Teachers(found.spoken, [], {})
+    if teachers == "real":
+        return replace(found, spoken=[])
+    if teachers == "lips":
+        people = {name: list(map(without_sounds, clips)) for name, clips in found.people.items()}
+        return Teachers([], [], people)
+    return found
+
+
+@click.command("speech-encoder")
 @click.argument("clips", type=click.Path(path_type=Path, exists=True))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npz.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the weights.",
+)
 @click.option("--held-out", multiple=True, help="Pattern of file names to leave out.")
-@click.option("--sentences", default=900, show_default=True, help="How many to synthesise.")
-@click.option("--steps", default=1000, show_default=True)
+@click.option("--sentences", default=1200, show_default=True, help="How many to synthesise.")
+@click.option(
+    "--steps",
+    type=click.IntRange(20),
+    default=4000,
+    show_default=True,
+    help="Of the network for files.",
+)
+@click.option(
+    "--live-steps",
+    type=click.IntRange(20),
+    default=600,
+    show_default=True,
+    help="Of that for live sound.",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps what was read.")
 @click.option(
     "--teachers",
-    type=click.Choice(["real", "synthesis", "both"]),
+    type=click.Choice(["lips", "real", "synthesis", "both"]),
     default="both",
     show_default=True,
-    help="Learn from real speech, from synthesised speech, or from both.",
+    help="Learn from the lips of real speech alone, from real speech, synthesised speech, or both.",
 )
-@click.option("--live", is_flag=True, help="Look ahead as little as live sound allows.")
-@click.option(
-    "--start",
-    type=click.Path(path_type=Path, exists=True),
-    help="The .pt of another run to go on from.",
-)
-def main(
+def speech_encoder(
     *,
     clips: Path,
     output: Path,
     held_out: tuple[str, ...],
     sentences: int,
     steps: int,
+    live_steps: int,
     seed: int,
     cache: Path | None,
     teachers: str,
-    live: bool,
-    start: Path | None,
 ) -> None:
-    """Train on the talking clips in the folder CLIPS and below, and on synthesised sentences."""
+    """Train what hears for the lips on the talking clips in the folder CLIPS and below.
+
+    It learns from synthesised sentences, too. A run that was stopped goes on where it was when it
+    is started again with the same folder.
+
+    \b
+    Example:
+      vasari train speech-encoder clips -o run --held-out 'grid_*'
+    """
     torch.manual_seed(seed)
-    found = gather(clips, held_out, sentences, cache)
+    files = files_in(clips)
+    left_out = [p for p in files if any(fnmatch(p.stem, pattern) for pattern in held_out)]
+    found = gather([path for path in files if path not in left_out], sentences, cache)
     click.echo(
         f"{sum(map(len, found.people.values()))} clips of {len(found.people)} people, "
         f"{len(found.heard)} recordings, {len(found.spoken)} sentences"
     )
-    spoken = [] if teachers == "real" else found.spoken
-    real = Teachers(spoken, [], {}) if teachers == "synthesis" else replace(found, spoken=spoken)
-    kind = LIVE if live else FILES
-    network = Network(kind)
-    if start:
-        network.load_state_dict(torch.load(start, weights_only=True))
-    train(network, Batches(real, kind, seed), steps)
-    torch.save(network.state_dict(), output.with_suffix(".pt"))
-    write(network, output)
-
-
-if __name__ == "__main__":
-    main()
+    examples = chosen(found, teachers)
+    output.mkdir(parents=True, exist_ok=True)
+    weights, live_weights = output / FILES.weights, output / LIVE.weights
+    if not weights.exists():
+        network, batches = Network(FILES), Batches(examples, seed)
+        Run(network, batches, steps, PEAK_RATE, output / "files.pt").train()
+        write(network, weights)
+    network, live = read(FILES, weights), read(LIVE, weights)
+    batches = Batches(examples, seed + 1)
+    Run(live, batches, live_steps, LIVE_RATE, output / "live.pt").train(teacher=network)
+    write(live, live_weights)
+    unseen = [p for p in left_out if p.suffix == ".mp4" and p.stem not in UNMATCHED]
+    judges = read_clips(unseen, cache, ())
+    for one in (network, live):
+        for person, r in judge(one, judges).items():
+            click.echo(f"{one.kind.weights}, lips of {person}, held out: r {r:.3f}")

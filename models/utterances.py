@@ -1,7 +1,7 @@
 """Speech whose sounds are known at every moment, to teach the speech encoder its phones.
 
-Two synthesisers say rows of words, espeak-ng in many languages and voices and flite in English;
-real speech is aligned with its text.
+Three synthesisers say rows of words: espeak-ng in many languages and voices, flite in English, and
+festival in Czech, Finnish, Italian and Catalan. Real speech is aligned with its text.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from vasari.eval.alignment import IPA, PAUSES, phones_of
 from vasari.generate.spectrum import FRAME_RATE, decibels, mel_matrix, power_spectra
 from vasari.generate.speech import Phone, Speech
 from vasari.generate.synthesis import speak
+from vasari.models import festival
 from vasari.models.speech_encoder import MEL_RANGE, MELS, SILENCE, SOUNDS
 from vasari.models.vocabulary import WORDS
 
@@ -40,16 +41,20 @@ COUNTING = (
 )  # fmt: skip
 # The voices of espeak-ng that sound like people: no robots, no whispers.
 VOICES = (
-    "default", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8",
-    "Alex", "Alicia", "Andrea", "Andy", "Annie", "belinda", "benjamin", "boris", "caleb",
-    "david", "Denis", "Diogo", "ed", "edward", "Gene", "Gene2", "Henrique", "Hugo", "ian",
-    "iven", "iven2", "Jacky", "john", "klatt", "klatt2", "klatt3", "Lee", "linda", "Marco",
-    "Mario", "max", "Michael", "michel", "miguel", "Mike", "norbert", "pablo", "paul",
+    "default", "f1", "f2", "f3", "f4", "m1", "m2", "m3", "m4", "m5", "m6", "m8",
+    "Alex", "Andrea", "Andy", "Annie", "belinda", "benjamin", "boris", "caleb",
+    "david", "Denis", "Diogo", "ed", "edward", "Gene", "Gene2", "Henrique", "ian",
+    "iven", "iven2", "Jacky", "john", "klatt", "klatt2", "klatt3", "Lee", "Marco",
+    "Mario", "max", "Michael", "michel", "miguel", "norbert", "pablo", "paul",
     "pedro", "quincy", "Reed", "rob", "robert", "sandro", "shelby", "steph", "steph2",
     "travis", "victor", "zac", "adam", "anika", "antonio", "aunty", "grandma", "grandpa",
 )  # fmt: skip
+# Voices that nothing is trained on, so that closures can be measured on them.
+UNHEARD_VOICES = ("f5", "m7", "Alicia", "Hugo", "linda", "Mike")
+UNHEARD_FESTIVAL = ("lp_diphone", "msu_ru_nsh_clunits")
 FLITE_VOICES = ("awb", "kal16", "rms", "slt")
-FLITE_SHARE = 0.35  # of the synthesised sentences
+FESTIVAL_VOICES = tuple(voice for voice in festival.VOICES if voice not in UNHEARD_FESTIVAL)
+FLITE_SHARE, FESTIVAL_SHARE = 0.22, 0.25  # of the synthesised sentences
 COUNTING_SHARE = 0.25  # of those of espeak-ng
 PAUSE_SHARE = 0.12  # of the words are followed by a pause
 # A voice played faster or slower is a smaller or larger person, who speaks faster or slower.
@@ -79,8 +84,11 @@ def mel_levels(speech: Speech) -> FloatArray:
 def synthesise(seed: int) -> Utterance:
     """Let a random voice say a random row of words."""
     chance = random.Random(seed)  # noqa: S311  no secret depends on it
-    if chance.random() < FLITE_SHARE:
+    engine = chance.random()
+    if engine < FLITE_SHARE:
         return _say_with_flite(chance)
+    if engine < FLITE_SHARE + FESTIVAL_SHARE:
+        return _say_with_festival(chance)
     return _say_with_espeak(chance)
 
 
@@ -105,6 +113,14 @@ def _say_with_flite(chance: random.Random) -> Utterance:
     return Utterance(levels, *label(speech.phones, len(levels), closures_shown=True))
 
 
+def _say_with_festival(chance: random.Random) -> Utterance:
+    voice = chance.choice(FESTIVAL_VOICES)
+    words = _row(chance, WORDS[festival.VOICES[voice]], 5, 14)
+    speech = _resized(festival.say(words, voice, chance.uniform(0.8, 1.3)), chance)
+    levels = mel_levels(speech)
+    return Utterance(levels, *label(speech.phones, len(levels), closures_shown=True))
+
+
 def _row(chance: random.Random, words: Sequence[str], least: int, most: int) -> str:
     """Random words with a few pauses between them."""
     picked = [chance.choice(words) for _ in range(chance.randint(least, most))]
@@ -113,11 +129,15 @@ def _row(chance: random.Random, words: Sequence[str], least: int, most: int) -> 
 
 def _resized(speech: Speech, chance: random.Random) -> Speech:
     """The same words by a smaller or larger person: pitch, formants and pace together."""
-    assert speech.samples is not None
-    size = chance.uniform(*SIZES)
+    return resize(speech, chance.uniform(*SIZES))
+
+
+def resize(speech: Speech, size: float) -> Speech:
+    """A speech played so many times as fast."""
+    samples = np.concatenate(list(speech.blocks())) if speech.samples is None else speech.samples.T
+    original = 16_000 if speech.samples is None else speech.rate
     phones = [replace(p, start=p.start / size, end=p.end / size) for p in speech.phones]
-    rate = round(speech.rate * size)
-    return Speech.from_samples(speech.samples.T, rate, phones=tuple(phones))
+    return Speech.from_samples(samples, round(original * size), phones=tuple(phones))
 
 
 def _flite(text: str, voice: str, stretch: float) -> Speech:
@@ -149,6 +169,13 @@ def listen(path: Path) -> Utterance:
     levels = mel_levels(Speech.open(path))
     sounds, certain = label(phones_of(path), len(levels), closures_shown=True)
     return Utterance(levels, sounds, certain * (sounds != SILENCE).any())
+
+
+def listen_resized(path: Path, heard: Utterance, size: float) -> Utterance:
+    """What `listen` made of a recording, of a person of another size."""
+    levels = mel_levels(resize(Speech.open(path), size))
+    index = np.minimum((np.arange(len(levels)) * size).round().astype(int), len(heard.sounds) - 1)
+    return Utterance(levels, heard.sounds[index], heard.certain[index])
 
 
 def label(

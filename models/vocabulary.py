@@ -79,5 +79,25 @@ WORDS: dict[str, tuple[str, ...]] = {
             говорить открыть закрыть всегда никогда сегодня один два три пять семь восемь девять
             десять мир время хлеб вино бомба народ огонь вода ключ улица
         """,
+        "cs": """
+            já ty on my oni mít být dobrý den dům zahrada ráno večer hudba papír jablko bílý
+            červený zelený modrý malý velký chlapec muž žena máma táta bratr jíst pít mluvit
+            otevřít zavřít vždy nikdy dnes zítra jeden dva tři čtyři pět šest sedm osm devět
+            deset svět čas chléb víno bomba národ oheň voda klíč ulice řeka kámen pampeliška
+            věc mimo příběh
+        """,
+        "fi": """
+            minä sinä hän me he olla hyvä päivä talo piha aamu ilta musiikki paperi omena
+            valkoinen punainen vihreä sininen pieni suuri poika mies nainen äiti isä veli syödä
+            juoda puhua avata sulkea aina ei tänään huomenna yksi kaksi kolme neljä viisi kuusi
+            seitsemän kahdeksan yhdeksän kymmenen maailma aika leipä viini pommi kansa tuli vesi
+            avain katu pöytä lumi lampi kampa hymy työ yö höpö
+        """,
+        "ca": """
+            el la jo tu nosaltres vostès tenir ser bon dia casa jardí matí nit música paper poma
+            blanc vermell verd blau petit gran nen home dona mare pare germà menjar beure parlar
+            obrir tancar sempre mai avui demà u dos tres cinc sis set vuit nou deu món temps pa
+            vi bomba poble foc aigua clau carrer muntanya llibre peix caixa joc platja cambra
+        """,
     }.items()
 }  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vasari.models import acoustics
-from vasari.models.acoustics import QUIET, Acoustics, play_music
+from vasari.models.acoustics import QUIET, Acoustics, make_noise, play_music
 from vasari.models.speech_encoder import MELS
 
 SILENCE = np.full((40, 60, MELS), QUIET, np.float32)
@@ -62,6 +62,23 @@ def test_a_narrow_line_loses_the_high_bands(plain):
 def test_the_same_seed_gives_the_same():
     first, second = (Acoustics(3)(click(), SILENCE) for _ in range(2))
     assert np.array_equal(first, second)
+
+
+def test_hiss_flutters_about_its_level(plain):
+    plain.setattr(acoustics, "FLOOR", (-20.0, -20.0))
+    plain.setattr(Acoustics, "_curve", lambda self, batch, knots, sigma: np.zeros((batch, 1, 1)))
+    heard = Acoustics(0)(SILENCE, SILENCE)
+    assert 10 * np.log10(np.mean(10 ** (heard / 10))) == pytest.approx(-20, abs=0.5)
+    deviation = heard.std(axis=(0, 1))
+    assert deviation[0] > deviation[-1] > 1  # high bands are wider: they flutter less
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_of_every_kind_is_loud_and_bounded(seed):
+    noise = make_noise(seed)
+    assert np.isfinite(noise).all()
+    assert np.abs(noise).max() == pytest.approx(0.5)
+    assert np.array_equal(noise, make_noise(seed))
 
 
 def test_music_is_loud_and_bounded():

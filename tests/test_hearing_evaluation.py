@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from vasari.eval import hearing
+from vasari.generate.animator import animate
+from vasari.generate.controls import Controls
+from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.generate.speech import Phone, Speech
 
 RATE = 16_000
@@ -20,12 +23,13 @@ def speech():
 
 
 def mouth(monkeypatch, *, talking: float, silent: float, quiver: float = 0.0) -> None:
-    """A jaw that is open while the tone sounds, and otherwise as told."""
+    """A jaw that is open while the tone, a pause later, sounds, and otherwise as told."""
 
     def jaw(speech, fps):
         time = np.arange(round(speech.duration * fps)) / fps
         wave = np.where(np.arange(len(time)) % 2, 1.0, -1.0)
-        spoken = (time >= 2) & (time < 3)
+        start = 2 + hearing.PAUSE * (speech.duration > 6)
+        spoken = (time >= start) & (time < start + 1)
         return np.where(spoken, talking * (1 + 0.5 * wave), silent + quiver * wave)
 
     monkeypatch.setattr(hearing, "jaw", jaw)
@@ -45,17 +49,34 @@ def test_motion_in_silence(monkeypatch, speech):
     assert hearing.motion_in_silence(speech) > 0.1
 
 
-def test_no_pause_is_no_figure(monkeypatch):
-    mouth(monkeypatch, talking=0.5, silent=0.0)
+def test_speech_without_a_pause_gets_one(monkeypatch):
     tone = Speech.from_samples(np.sin(np.arange(RATE)), RATE)
-    assert np.isnan(hearing.closed_in_silence(tone))
-    assert np.isnan(hearing.motion_in_silence(tone))
+    padded = hearing.with_pauses(tone)
+    assert padded.duration == pytest.approx(tone.duration + 2 * hearing.PAUSE)
+    assert hearing.pauses(padded, 75, 25.0).tolist()[:20] == [True] * 20
 
 
-def test_noise_has_the_level_that_was_asked_for(speech):
-    noisy = hearing.with_noise(speech, -20.0)
-    levels = hearing.loudness(noisy)
-    assert np.median(levels[20:180]) == pytest.approx(-20, abs=1.5)
+@pytest.mark.parametrize("noise", [hearing.steady_noise(), hearing.moving_noises()[0]])
+def test_noise_has_the_level_that_was_asked_for(speech, noise):
+    beside = hearing.with_noise(speech, noise, -20.0)
+    rest = np.concatenate(list(beside.blocks())) - np.concatenate(list(speech.blocks()))
+    loud = Speech.from_samples(rest, RATE).level.loud
+    assert loud == pytest.approx(speech.level.loud - 20, abs=1.5)
+
+
+def test_the_jaw_is_that_of_the_motion(speech):
+    motion = Motion.concatenate(animate(speech, Controls(), 25.0))
+    opening = hearing.jaw(speech, 25.0)
+    assert opening == pytest.approx(motion.expression[:, ARKIT_INDEX["jawOpen"]], abs=1e-4)
+
+
+def test_the_live_jaw_is_near_to_that_of_the_file():
+    from conftest import syllables
+
+    spoken = Speech.from_samples(syllables(4.0), RATE)
+    whole, live = hearing.jaw(spoken, 25.0), hearing.live_jaw(spoken, 25.0)
+    assert len(live) == len(whole)
+    assert np.corrcoef(whole[25:], live[25:])[0, 1] > 0.5
 
 
 def test_opening_in_vowels(monkeypatch, speech):

@@ -31,6 +31,7 @@ def bursts(tmp_path, monkeypatch):
         return 0.4 * gate[np.minimum((times * RATE).astype(int), len(gate) - 1)]
 
     monkeypatch.setattr(lips, "jaw", jaw)
+    monkeypatch.setattr(lips, "live_jaw", lambda speech, fps: np.roll(jaw(speech, fps), 1))
     return tmp_path / "clip.wav", jaw
 
 
@@ -41,6 +42,8 @@ def test_a_perfect_fit(bursts):
     assert match.r == pytest.approx(1)
     assert match.r_speech == pytest.approx(1)
     assert abs(match.lag) < 0.021
+    assert 0.3 < match.r_live < 1
+    assert match.likeness == pytest.approx(match.r_live, abs=0.02)
 
 
 @pytest.mark.parametrize("frames", [-3, 2])
@@ -71,18 +74,34 @@ def test_no_video(tmp_path):
         lips.track_lips(tmp_path / "a.mp4")
 
 
-def test_the_table(monkeypatch):
+@pytest.fixture
+def one_phrase(monkeypatch):
+    """A single synthesised sentence, half of whose m, b and p are closed."""
     spoken = Speech.from_samples(np.zeros(RATE), RATE)
-    monkeypatch.setattr(lips, "speak", lambda text, voice: spoken)
+    monkeypatch.setattr(lips, "PHRASES", {"en": ("Mum.",)})
+    monkeypatch.setattr(lips, "UNHEARD_FESTIVAL", ())
+    monkeypatch.setattr(lips, "speak", lambda text, language, voice: spoken)
     monkeypatch.setattr(lips, "closed_in_bilabials", lambda *speech, **kind: [True, False])
+    monkeypatch.setattr(lips, "closed_in_silence", lambda speech: 1.0)
+    monkeypatch.setattr(lips, "opening_in_vowels", lambda speech: speech.duration / 4)
+
+
+def test_the_table(one_phrase):
     result = CliRunner().invoke(lips.main, [])
     assert result.exit_code == 0
     assert "0.500" in result.output
 
 
-def test_sounds_are_grouped_by_language(bursts):
-    folder = bursts[0].parent
+def test_sounds_are_grouped_by_language_and_compared_with_english(bursts, one_phrase):
+    folder = bursts[0].parent / "speech"
+    folder.mkdir()
     bursts[0].rename(folder / "de_one.wav")
+    from conftest import write_wav
+
+    half = np.random.default_rng(0).normal(0, 0.1, round(3.75 * RATE)).astype(np.float32)
+    write_wav(folder / "en_half.wav", half, RATE)
     lines = CliRunner().invoke(lips.main, ["--sounds", str(folder)]).output.splitlines()
-    start = next(number for number, line in enumerate(lines) if line.endswith(", de:"))
+    start = lines.index("speech, de:")
     assert "closed in pauses" in lines[start + 1]
+    assert "relative to English" in lines[start + 3]
+    assert "2.000" in lines[start + 3]

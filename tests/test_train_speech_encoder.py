@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from vasari.errors import VasariError  # noqa: E402
 from vasari.models import train_speech_encoder as training  # noqa: E402
 from vasari.models.speech_encoder import (  # noqa: E402
     FILES,
@@ -21,6 +22,7 @@ from vasari.models.train_speech_encoder import (  # noqa: E402
     Coarticulation,
     Example,
     Network,
+    Run,
     Teachers,
 )
 from vasari.models.utterances import Utterance  # noqa: E402
@@ -38,25 +40,112 @@ def clip() -> Example:
 
 
 @pytest.fixture(scope="module")
-def batches(clip: Example) -> Batches:
-    return Batches(Teachers([clip], [], {"someone": [clip]}), FILES, seed=0)
+def teachers(clip: Example) -> Teachers:
+    return Teachers([clip], [], {"someone": [clip]})
+
+
+@pytest.fixture(scope="module")
+def batches(teachers: Teachers) -> Batches:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "PIECES", 5)
+        return Batches(teachers, seed=0)
 
 
 def test_batches_have_the_shapes_that_are_learned_from(batches: Batches) -> None:
     inputs, sounds, *others = batches.draw()
     examples = training.SPOKEN + training.LONE_CLIPS
-    assert inputs.shape == (examples, MELS, FILES.before + training.TARGETS + FILES.ahead)
+    assert inputs.shape[:2] == (examples, MELS)
+    for kind in (FILES, LIVE):
+        expected = kind.before + training.TARGETS + kind.ahead
+        assert training.view(inputs, kind).shape[2] == expected
     assert torch.isfinite(inputs).all()
     assert all(track.shape == (examples, training.TARGETS) for track in (sounds, *others))
 
 
-def test_training_lowers_the_loss(batches: Batches, clip: Example) -> None:
+def test_training_lowers_the_loss(batches: Batches, tmp_path) -> None:
     torch.manual_seed(0)
     network = Network(FILES)
     inputs, *targets = batches.draw()
-    before = training.loss_of(network(inputs), targets).item()
-    training.train(network, batches, 8)
-    assert training.loss_of(network(inputs), targets).item() < before
+    seen = training.view(inputs, FILES)
+    before = training.loss_of(network(seen), targets).item()
+    Run(network, batches, 8, training.PEAK_RATE, tmp_path / "run.pt").train()
+    assert training.loss_of(network(seen), targets).item() < before
+
+
+def test_a_network_learns_from_its_teacher(batches: Batches, tmp_path) -> None:
+    torch.manual_seed(0)
+    teacher, pupil = Network(FILES).eval(), Network(LIVE)
+    inputs, *_ = batches.draw()
+    taught = teacher(training.view(inputs, FILES)).detach()
+    assert training.disagreement(taught, taught).item() == pytest.approx(0, abs=1e-4)
+    before = training.disagreement(pupil(training.view(inputs, LIVE)), taught).item()
+    Run(pupil, batches, 12, training.LIVE_RATE, tmp_path / "run.pt").train(teacher)
+    pupil.train()  # so few steps give the normalisation no history
+    after = training.disagreement(pupil(training.view(inputs, LIVE)), taught).item()
+    assert after < before
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
+    teachers: Teachers, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(training, "KEPT", 3)
+    monkeypatch.setattr(training, "PIECES", 2)
+
+    def run(folder: str, stop: int = 9) -> Network:
+        torch.manual_seed(0)
+        network = Network(FILES)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        again = Batches(teachers, seed=0)
+        Stopped(network, again, 6, 1e-3, tmp_path / folder / "run.pt", stop).train()
+        return network
+
+    class Stopped(Run):
+        def __init__(self, network, batches, steps, rate, checkpoint, stop) -> None:
+            super().__init__(network, batches, steps, rate, checkpoint)
+            self._stop = stop
+
+        def _learn_once(self, teacher) -> float:
+            if self._step == self._stop:
+                raise KeyboardInterrupt
+            return super()._learn_once(teacher)
+
+    expected = run("whole").arrays()
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", stop=5)
+    for name, array in run("stopped").arrays().items():
+        assert np.array_equal(array, expected[name])
+
+
+def test_a_network_begins_with_weights_that_were_written(batches: Batches, tmp_path) -> None:
+    torch.manual_seed(0)
+    network = Network(FILES)
+    inputs, *_ = batches.draw()
+    seen = training.view(inputs, FILES)
+    network(seen)  # gives the normalisation a history
+    training.write(network, tmp_path / "weights.npz")
+    again = training.read(FILES, tmp_path / "weights.npz")
+    expected = network.eval()(seen)
+    assert again(seen).detach() == pytest.approx(expected.detach(), abs=0.02)
+    again.train()
+    again.dropout.p = 0.0
+    assert again(seen).detach() == pytest.approx(expected.detach(), abs=0.02)
+
+
+def test_a_run_of_another_length_is_not_gone_on_with(batches: Batches, tmp_path) -> None:
+    Run(Network(LIVE), batches, 1, 1e-3, tmp_path / "run.pt").train()
+    with pytest.raises(VasariError, match="1 steps, not 2"):
+        Run(Network(LIVE), batches, 2, 1e-3, tmp_path / "run.pt")
+
+
+def test_other_sound_in_a_pause_is_silence(batches: Batches, monkeypatch) -> None:
+    monkeypatch.setattr(training, "PAUSE_SHARE", 1.0)
+    monkeypatch.setattr(training, "FILLED_SHARE", 1.0)
+    monkeypatch.setattr(training, "PAUSE", (2000, 2001))
+    inputs, sounds, certain, _, _, counts = batches.draw()
+    late = counts[:, -1] == 0
+    assert (sounds[late, -1] == 0).all()
+    assert (certain[late, -1] == 1).all()
+    assert inputs[late, :, -training.AHEAD :].max() > inputs[late].min()
 
 
 @pytest.mark.parametrize("kind", [FILES, LIVE])
@@ -80,6 +169,27 @@ def test_coarticulation_gives_lips_to_known_sounds(clip: Example) -> None:
     told = lips(clip.utterance)
     assert np.corrcoef(told.opening, clip.opening)[0, 1] > 0.95
     assert told.counts[clip.utterance.sounds == 0].max() == 0
+
+
+def test_the_judge_sees_how_well_openings_fit(clip: Example) -> None:
+    class Perfect(Network):
+        def forward(self, levels: torch.Tensor) -> torch.Tensor:
+            heard = levels[:, :1, self.kind.before : levels.shape[2] - self.kind.ahead]
+            return heard.repeat(1, len(SOUNDS) + 2, 1)
+
+    assert training.judge(Perfect(FILES), {"someone": [clip, clip]}) == {
+        "someone": pytest.approx(1, abs=1e-3)
+    }
+
+
+def test_teachers_can_be_chosen(clip: Example) -> None:
+    found = Teachers([clip], [clip], {"someone": [clip]})
+    assert training.chosen(found, "both") is found
+    assert not training.chosen(found, "real").spoken
+    assert not training.chosen(found, "synthesis").people
+    lips = training.chosen(found, "lips")
+    assert not lips.spoken
+    assert not lips.people["someone"][0].utterance.certain.any()
 
 
 def test_correlation_counts_only_what_is_known() -> None:
