@@ -82,7 +82,7 @@ def soften(mask: Float32Array, width: float) -> Float32Array:
 
 def finer(places: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     """Places in pixels as the whole numbers that OpenCV draws with ``shift=FINER_BITS``."""
-    return np.rint(places * 2**FINER_BITS).astype(np.int32)
+    return np.asarray(np.rint(places * 2**FINER_BITS), np.int32)
 
 
 def _reduced(large: ImageArray, window: Window) -> Float32Array:

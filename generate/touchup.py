@@ -190,7 +190,7 @@ def spared_balls(gaze: Float32Array) -> np.float32:
     far half back, and leaves a ghost of it.
     """
     none, all_of_it = GAZE_SPARED
-    return np.clip((np.hypot(*gaze) - none) / (all_of_it - none), 0, 1, dtype=np.float32)
+    return np.float32(np.clip((np.hypot(*gaze) - none) / (all_of_it - none), 0, 1))
 
 
 class TouchUp:
