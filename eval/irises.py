@@ -2,8 +2,9 @@
 
 FaceMesh's iris points hang back where an eye looks aside: of irises painted 15° aside they show
 eight to twelve. So the disc of the iris as it is at rest is sought in the picture (masked template
-matching; what lids cover, then or now, is left out), between corners of the eye that
-FaceMesh finds; its way there, over the radius of an eyeball, is the sine of the angle.
+matching; what lids cover, then or now, is left out). The head is held still by points all over it,
+as those around an eye follow its iris, too. The way of the iris over the radius of an eyeball is
+the sine of the angle.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from vasari.generate.topology import (
     RIGHT_IRIS,
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
+    RIGID_POINTS,
 )
 
 Float32Array = npt.NDArray[np.float32]
@@ -45,8 +47,6 @@ class _Eye:
     """One eye at rest."""
 
     rim: tuple[int, ...]  # mesh points along its lids, from the outer corner and back to it
-    inner: int  # the mesh point at its other corner
-    corners: Float32Array  # (2, 2) pixels
     disc: Float32Array  # (D, D) grey, magnified
     mask: Float32Array  # (D, D) 1 inside the disc, where no lid covers it
     lid: int  # magnified pixels inside the lids' edges from which an eye is sure to show
@@ -64,6 +64,7 @@ class Irises:
 
     def __init__(self, picture: ImageArray, mesh: Float32Array, scale: float) -> None:
         self._scale = scale
+        self._head = mesh[list(RIGID_POINTS), :2]
         self._eyes = [_rest(picture, mesh, *eye) for eye in EYES]
 
     def read(self, picture: ImageArray, mesh: Float32Array) -> Float64Array:
@@ -71,16 +72,18 @@ class Irises:
 
         Not a number where both are shut.
         """
-        shifts = np.array([self._shift(eye, picture, mesh) for eye in self._eyes])
+        home = _between(mesh[list(RIGID_POINTS), :2], self._head)
+        shifts = np.array([self._shift(eye, picture, mesh, home) for eye in self._eyes])
         seen = shifts[np.isfinite(shifts).all(axis=1)]
         if not len(seen):
             return np.full(2, np.nan)
         sines = np.clip(seen.mean(axis=0) / self._scale / BALL_RADIUS, -1, 1)
         return np.asarray(np.degrees(np.arcsin(sines)) * (1, -1))
 
-    def _shift(self, eye: _Eye, picture: ImageArray, mesh: Float32Array) -> Float64Array:
+    def _shift(
+        self, eye: _Eye, picture: ImageArray, mesh: Float32Array, home: Float32Array
+    ) -> Float64Array:
         """How far an iris is from its place at rest, (2,) pixels; not a number if it is hidden."""
-        home = _between(mesh[[eye.rim[0], eye.inner], :2], eye.corners)
         reach = round(REACH * self._scale * MAGNIFIED)
         wide = reach + len(eye.disc) // 2
         around = _magnified(picture, home, eye.centre, wide)
@@ -108,8 +111,7 @@ def _rest(
     mask = (np.hypot(*np.meshgrid(offsets, offsets)) <= radius).astype(np.float32)
     rim, lid = (*upper, *lower[-2:0:-1]), round(LID * radius / DISC)
     mask *= _opening(mesh[list(rim), :2], points[0], len(disc) // 2, lid)
-    corners = mesh[[upper[0], upper[-1]], :2]
-    return _Eye(rim, upper[-1], corners, disc, mask, lid, points[0])
+    return _Eye(rim, disc, mask, lid, points[0])
 
 
 def _opening(rim: Float32Array, centre: Float32Array, reach: int, lid: int) -> Float32Array:
@@ -148,9 +150,9 @@ def _misfits(eye: _Eye, around: Float32Array, shown: Float32Array) -> Float32Arr
 
 
 def _between(now: Float32Array, rest: Float32Array) -> Float32Array:
-    """The turn, scaling and shift, (2, 3), that brings a pair of points onto another."""
-    way, goal = (complex(*(pair[1] - pair[0])) for pair in (now, rest))
-    turn = goal / way
+    """The turn, scaling and shift, (2, 3), that brings points, (N, 2), nearest to others."""
+    way, goal = ((points - points.mean(axis=0)) @ [1, 1j] for points in (now, rest))
+    turn = np.vdot(way, goal) / np.vdot(way, way)
     matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
     shift = rest.mean(axis=0) - matrix @ now.mean(axis=0)
     return np.hstack([matrix, shift[:, None]]).astype(np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vasari.eval.irises import EYES, Irises
+from vasari.generate.topology import RIGID_POINTS
 
 SCALE = 14.0  # pixels per cm
 CENTRES = ((90.0, 100.0), (170.0, 100.0))
@@ -32,6 +33,9 @@ def face(aside: tuple[float, float], *, lean: float = 0.0) -> tuple[np.ndarray, 
             _lid(picture, mesh[list(lid), :2], side)
         ring = 0.6 * SCALE * np.array([(0, 0), (1, 0), (0, -1), (-1, 0), (0, 1)])
         mesh[list(iris), :2] = centre + ring  # hangs back: does not follow at all
+    far = [point for point in RIGID_POINTS if not mesh[point].any()]
+    around = np.linspace(0, 2 * np.pi, len(far))
+    mesh[far, :2] = 128 + 60 * np.stack([np.cos(around), np.sin(around)], axis=1)
     mesh[:, :2] = mesh[:, :2] @ turn[:, :2].T + turn[:, 2]
     return cv2.warpAffine(picture, turn, (256, 256), borderValue=(210, 210, 210)), mesh
 
