@@ -23,6 +23,9 @@ CONTAINERS = STILLS | {
 }  # fmt: skip
 MAX_PIXELS = 8192 * 8192  # of a frame: decoding a larger one takes gigabytes
 MAX_STREAMS = 64
+# Of a file, for its bytes are hashed. How long it lasts has no limit: of what is longer than
+# `vasari.watermark.frames.WHOLE` parts are decoded.
+MAX_BYTES = 64 << 30
 
 
 class MediaKind(enum.Enum):
@@ -38,7 +41,7 @@ def check_file(path: Path) -> None:
     """Refuse what cannot be a media file before anything opens it.
 
     Raises:
-        InputError: it is missing, a folder, a device, or empty.
+        InputError: it is missing, a folder, a device, empty, or too large.
     """
     try:
         if path.is_dir():
@@ -47,8 +50,11 @@ def check_file(path: Path) -> None:
             raise InputError(f"{path} does not exist")
         if not path.is_file():
             raise InputError(f"{path} is no ordinary file")
-        if path.stat().st_size == 0:
+        size = path.stat().st_size
+        if size == 0:
             raise InputError(f"{path} is empty")
+        if size > MAX_BYTES:
+            raise InputError(f"{path} has {size} bytes; at most {MAX_BYTES} are read")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read: {reason}") from error

@@ -22,7 +22,7 @@ from vasari.provenance import worker
 from vasari.provenance.credentials import Credential
 from vasari.provenance.evidence import MANIFEST_STORE_UUID, Absence, Damage, Manifest, read_manifest
 from vasari.provenance.manifest import Ingredient, ManifestRecord, sign
-from vasari.provenance.media import MediaKind, media_kind
+from vasari.provenance.media import MAX_BYTES, MediaKind, check_file, media_kind
 from vasari.provenance.worker import isolated
 
 # How long and how much a mutant may take.
@@ -65,6 +65,30 @@ def test_crash_hang_and_hunger_are_one_line(monkeypatch):
     monkeypatch.setattr(worker, "BASE_SECONDS", 0.5)
     with pytest.raises(InputError, match=r"x\.mp4 could not be read in 2 s"):
         isolated(path, hang)
+
+
+def test_boxes_nested_without_end(tmp_path):
+    """Neither reader follows boxes by calling itself, which would end the process."""
+    label = b"\x03c2pa\0"
+    described = struct.pack(">I4s", 24 + len(label), b"jumd") + MANIFEST_STORE_UUID + label
+    for name, head, kind, body in (
+        ("deep.c2pa", b"", b"jumb", described),
+        ("deep.mp4", struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 0, b"isom"), b"moov", b""),
+    ):
+        depth, size = 100_000, 8 + len(body)
+        boxes = (struct.pack(">I4s", size * (depth - n), kind) + body for n in range(depth))
+        path = tmp_path / name
+        path.write_bytes(head + b"".join(boxes))
+        assert isinstance(isolated(path, read_manifest, path), Damage | Absence)
+        assert isolated(path, media_kind, path) is MediaKind.UNKNOWN
+
+
+def test_enormous_file(tmp_path):
+    path = tmp_path / "large.mp4"
+    path.touch()
+    os.truncate(path, MAX_BYTES + 1)  # sparse: it takes no room
+    with pytest.raises(InputError, match=r"large\.mp4 has \d+ bytes; at most \d+ are read"):
+        check_file(path)
 
 
 def test_the_command_reads_in_a_worker(speech_file, tmp_path, capsys):
