@@ -26,7 +26,7 @@ from vasari.generate.blinking import Blinks
 from vasari.generate.controls import Controls
 from vasari.generate.emotion import FACE_MATRIX, PARTING, WIDENING
 from vasari.generate.fixation import Fixations
-from vasari.generate.gestures import Gesture, Gestures
+from vasari.generate.gestures import STEPS, Gesture, Gestures
 from vasari.generate.keyframes import wishes_at
 from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
 from vasari.generate.prosody import Prosody, read_prosody
@@ -55,13 +55,16 @@ EMOTION_EASE_IN = 0.8  # seconds
 EYE_YAW_RANGE, EYE_PITCH_RANGE = 35.0, 25.0  # degrees at which an eyeLook weight is 1
 
 
-def animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]:
+def animate(
+    speech: Speech, controls: Controls, fps: float, *, steps: int = STEPS
+) -> Iterator[Motion]:
     """Move a portrait to a voice.
 
     Args:
         speech: the voice; silence gives a quiet, breathing, blinking portrait.
         controls: the user's wishes.
         fps: frames per second.
+        steps: evaluations of the diffusion model for each of its windows.
 
     Yields:
         Motions of at most CHUNK seconds, `frame_total` frames in all. Frame k belongs to the
@@ -73,7 +76,7 @@ def animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]:
     """
     if not MIN_FPS <= fps <= MAX_FPS:
         raise ControlsError(f"frame rate is {fps:g}; give {MIN_FPS:g} to {MAX_FPS:g} per second")
-    return _animate(speech, controls, fps)
+    return _animate(speech, controls, fps, steps)
 
 
 def frame_total(duration: float, fps: float) -> int:
@@ -81,9 +84,9 @@ def frame_total(duration: float, fps: float) -> int:
     return max(1, math.ceil(round(duration * fps, 6)))
 
 
-def _animate(speech: Speech, controls: Controls, fps: float) -> Iterator[Motion]:
+def _animate(speech: Speech, controls: Controls, fps: float, steps: int) -> Iterator[Motion]:
     """Make the motion chunk by chunk."""
-    actor, gestures = Actor(controls), Gestures(controls.seed)
+    actor, gestures = Actor(controls), Gestures(controls.seed, steps=steps)
     total = frame_total(speech.duration, fps)
     begin = 0
     for number, (levels, last) in enumerate(_windows(_band_levels(speech))):

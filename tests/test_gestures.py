@@ -7,7 +7,7 @@ import pytest
 
 from vasari.generate.channels import CHANNELS, INDEX, channels_of, face_weights
 from vasari.generate.controls import Controls
-from vasari.generate.gestures import Gestures
+from vasari.generate.gestures import STEPS, Gestures
 from vasari.generate.keyframes import wishes_at
 from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.models.motion_transformer import (
@@ -69,6 +69,31 @@ def test_the_network_uses_each_condition() -> None:
     for name, array in given.items():
         changed = network(noisy, 0.9, Conditions(**given | {name: np.zeros_like(array)}))
         assert np.abs(changed - made).max() > 1e-3, name
+
+
+class Postures:
+    """The exact denoiser of windows in which nothing moves, each somewhere else."""
+
+    SPREAD = 0.8  # standard deviation of where
+    channel_scale = np.ones(len(CHANNELS), np.float32)
+
+    def __call__(self, noisy: np.ndarray, level: float, conditions: Conditions) -> np.ndarray:
+        signal, noise = np.cos(level * np.pi / 2), np.sin(level * np.pi / 2)
+        power = WINDOW * self.SPREAD**2
+        share = signal * power / (signal**2 * power + noise**2)
+        return np.broadcast_to(share * noisy.mean(axis=1, keepdims=True), noisy.shape)
+
+
+def test_few_steps_draw_as_widely_as_people_move() -> None:
+    places, means = [], []
+    for seed in range(40):
+        for steps, found in ((STEPS, places), (1, means)):
+            gestures = Gestures(seed, Postures(), steps=steps)
+            times = gestures.times()
+            gestures.draw(np.zeros((WINDOW, SOUND), np.float32), wishes_at(Controls(), times))
+            found.append(gestures.at(times).rotation[WINDOW // 2])
+    assert np.std(places) == pytest.approx(Postures.SPREAD, rel=0.15)
+    assert np.std(means) < 0.3 * Postures.SPREAD  # one step is a regression
 
 
 def test_channels_of_a_face() -> None:
