@@ -218,7 +218,7 @@ class TouchUp:
         changes = self._ask(seen) - self._at_rest
         spared = spared_balls(gaze)
         for region, warp, shown, fields in zip(REGIONS, warps, seen, changes, strict=True):
-            left = 1 - spared / 255 * shown.opening
+            left = 1 - spared * (shown.opening / np.float32(255))
             change(frame, region, warp, left * fields)
 
     def _ask(self, seen: list[Look]) -> Float32Array:

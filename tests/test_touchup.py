@@ -24,6 +24,7 @@ from vasari.generate.touchup import (
     patch_warps,
     patch_window,
     place_regions,
+    spared_balls,
 )
 from vasari.models import touchup as models
 from vasari.models.touchup import load_touch_up
@@ -129,6 +130,13 @@ def test_a_portrait_at_rest_stays_itself(astronaut: Portrait) -> None:
         frame, anchors=anchors, mesh=astronaut.mesh[:, :2], gaze=np.zeros(2, np.float32)
     )
     assert np.array_equal(frame, astronaut.image)
+
+
+def test_balls_are_spared_as_the_gaze_turns() -> None:
+    gazes = [(0, 0), (3, 0), (0, 7), (-20, 10)]
+    spared = [spared_balls(np.array(gaze, np.float32)) for gaze in gazes]
+    assert spared == [0, 0, 0.5, 1]
+    assert all(type(share) is np.float32 for share in spared)  # or the loops compile once more
 
 
 def test_a_ball_that_is_turned_far_is_left_alone(
