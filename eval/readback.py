@@ -106,13 +106,11 @@ class Mirror:
         rest, first = looks[SETTLING]
         tracker = Tracker(first)
         irises = Irises(rest, first, align(first, template()).scale)
-        return np.nanmedian(
-            [
-                irises.read(picture, mesh) + tracker.pose(mesh).rotation[:2]
-                for picture, mesh in looks[SETTLING + SETTLED :]
-            ],
-            axis=0,
-        )
+        seen = [
+            irises.read(picture, mesh) + tracker.pose(mesh).rotation[:2]
+            for picture, mesh in looks[SETTLING + SETTLED :]
+        ]
+        return np.asarray(np.nanmedian(seen, axis=0))
 
     def _distance(self, controls: Controls) -> float:
         nearer = self._seen(controls).translation[:, 2].mean()

@@ -161,8 +161,8 @@ class Gestures:
 
 def noise_levels(steps: int) -> Float64Array:
     """Those of a draw, (steps + 1,) from HIGHEST to 0, even in the log of signal over noise."""
-    ends = np.log(np.tan(np.array([HIGHEST, LOWEST]) * np.pi / 2))
-    return np.append(np.arctan(np.exp(np.linspace(*ends, steps))) * 2 / np.pi, 0)
+    first, last = np.log(np.tan(np.array([HIGHEST, LOWEST]) * np.pi / 2))
+    return np.append(np.arctan(np.exp(np.linspace(first, last, steps))) * 2 / np.pi, 0)
 
 
 def _joined(past: Float32Array, made: Float32Array) -> Float32Array:
