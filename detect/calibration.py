@@ -13,8 +13,7 @@ FloatArray = npt.NDArray[Any]  # of any precision
 ImageArray = npt.NDArray[np.uint8]
 
 # Aimed at on validation people, for "generated" and for "not generated".
-# Of real ones called generated: the worse mistake. With some fifty real clips, one may lie above.
-FALSE_ALARMS = 0.02
+FALSE_ALARMS = 0.01  # of real ones called generated: the worse mistake
 FALSE_CLEARANCES = 0.05  # of generated ones called not generated
 NEWTON_STEPS = 50
 RIDGE = 1e-3  # keeps the slope finite where the classes do not overlap
