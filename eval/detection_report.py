@@ -281,7 +281,7 @@ def _as_html(markdown: str) -> str:
     return "".join(parts)
 
 
-def _html_table(lines: Sequence[str]) -> str:
+def _html_table(lines: list[str]) -> str:
     """A table of Markdown, whose second line parts the head from the rows."""
     rows = []
     for index, line in enumerate(lines[:1] + lines[2:]):
