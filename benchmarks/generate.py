@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 
 import click
+from setting import SENTENCE, portrait_file, processor
 
 from vasari.generate.animator import animate
 from vasari.generate.controls import Controls
@@ -34,7 +35,6 @@ from vasari.provenance.store import ManifestStore
 ENCODER = "the encoder alone"
 # Published, not measured here: both on an RTX 4090, at 512 x 512. (arXiv 2404.10667; 2407.03168)
 PUBLISHED = {"VASA-1, offline, RTX 4090": 1000 / 45, "LivePortrait, RTX 4090": 12.8}  # ms per frame
-SENTENCE = "The quick brown fox jumps over the lazy dog while five boxing wizards look on. "
 
 
 @click.command()
@@ -63,16 +63,6 @@ def main(rounds: int, sentences: int) -> None:
                 alone[row].append(rendering_time(renderer, motions))
             alone[ENCODER].append(encoding_time(frames, speech, folder / "encoded.mp4"))
     print_tables(results, {row: statistics.median(spent) for row, spent in alone.items()})
-
-
-def portrait_file(folder: Path) -> Path:
-    """scikit-image's public-domain portrait as a PNG."""
-    import skimage.data
-    from PIL import Image
-
-    path = folder / "portrait.png"
-    Image.fromarray(skimage.data.astronaut()).save(path)
-    return path
 
 
 def marked_frames(portrait: Portrait, motions: list[Motion]) -> list[MarkedFrame]:
@@ -119,14 +109,6 @@ def print_tables(results: list[Result], alone: dict[str, float]) -> None:
     for name, spent in PUBLISHED.items():
         print(f"| {name} (published) | {spent:.1f} | {1000 / spent:.1f} | |")
     print(f"\nEnd to end runs at {alone[ENCODER] / total:.2f} of the encoder's own speed.")
-
-
-def processor() -> str:
-    """The processor's name."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import click
 import numpy as np
 from live_page import browser, watch_page
 from live_soak import PAUSE, RATE, VOWEL, play, soak, vowel
+from setting import portrait_file
 from websockets.sync.client import ClientConnection, connect
 
 PORT = 8719
@@ -158,16 +159,6 @@ def _print_costs(costs: dict[str, float]) -> None:
     for stage, spent in [*costs.items(), ("all", sum(costs.values()))]:
         print(f"| {stage} | {spent:.2f} |")
     print(flush=True)
-
-
-def portrait_file(folder: Path) -> Path:
-    """scikit-image's public-domain portrait as a PNG."""
-    import skimage.data
-    from PIL import Image
-
-    path = folder / "portrait.png"
-    Image.fromarray(skimage.data.astronaut()).save(path)
-    return path
 
 
 def _costs(path: Path, fps: float, frames: int = 200) -> dict[str, float]:
