@@ -25,7 +25,7 @@ import time
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class Tally:
     def write(self, path: Path | None) -> None:
         """Keep the count for later runs."""
         if path is not None:
-            path.write_text(json.dumps(asdict(self)))
+            path.write_text(json.dumps(vars(self)))
 
     @property
     def total(self) -> int:
