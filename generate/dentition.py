@@ -29,6 +29,8 @@ ARCH_RADIUS = 2.7  # cm: the teeth stand on a half circle, those at the sides se
 HIGHLIGHT_PERCENTILE = 96  # of a face's brightness: the highlights show the light's own colour
 TOOTH_LIGHT = 0.93  # of that light, which the front teeth give back
 BLEACH = 0.22  # how far teeth are whiter than that light on skin
+TONGUE = np.array([0.92, 0.74, 0.76], np.float32)  # of the lips' colour: wet, and redder than they
+TONGUE_WIDTH, TONGUE_HEIGHT = 2.4, 1.6  # cm: half of its back's width, and how high it stands
 
 SHEET_HALF_WIDTH, SHEET_HEIGHT = 3.0, 3.0  # cm that a drawing spans: sideways, and downward
 SHEET_ABOVE = 1.5  # cm of it above the edges of the teeth
@@ -71,7 +73,7 @@ def palette(portrait: Portrait, *, teeth_shown: bool) -> Palette:
     return Palette(
         tooth,
         (0.75 * lips).astype(np.float32),
-        (0.72 * lips).astype(np.float32),
+        (TONGUE * lips).astype(np.float32),
         (0.2 * lips).astype(np.float32),
     )
 
@@ -176,7 +178,7 @@ def _crowns(
 def _tongue(colours: Palette, density: float) -> Float32Array:
     """The tongue's rounded back, (h, w, 4) RGBA."""
     x, y = _plane(density)
-    hump = 1 - (x / 2.0) ** 2 - ((y - 0.25) / 1.15) ** 2
+    hump = 1 - (x / TONGUE_WIDTH) ** 2 - ((y - 0.25) / TONGUE_HEIGHT) ** 2
     furrow = 1 - 0.12 * np.exp(-((x / 0.18) ** 2))
     lit = np.clip(0.5 + 0.45 * hump, 0, 1) * furrow
     alpha = np.clip(hump * 2, 0, 1)
