@@ -131,6 +131,7 @@ SKULL = (
 )  # fmt: skip
 
 CORNER_SHARE = 0.42  # of the jaw's way that the corners of the lips go
+ROUNDNESS = 0.8  # of the opening: 0.5 is an ellipse, above it is pointed at the corners
 CORNER_NARROWS = 0.35  # cm by which each corner moves inward at jawOpen = 1
 
 LID_MEETING = 0.15  # share of the opening by which the lower lid rises to meet the upper
@@ -254,7 +255,8 @@ def _jaw_drop(points: Float32Array) -> Float32Array:
 @lru_cache(maxsize=1)
 def _jaw_share() -> Float32Array:
     """How far each point goes with the lower jaw, (478,) 0..1: 1 on its bone, 0 on the skull."""
-    arch = np.sqrt(1 - np.linspace(-1, 1, len(LOWER_LIP_INNER)) ** 2)  # an open mouth is round
+    across = template()[list(LOWER_LIP_INNER), 0]
+    arch = (1 - (across / np.abs(across).max()) ** 2) ** ROUNDNESS
     upper, lower = CORNER_SHARE * (1 - arch), CORNER_SHARE + (1 - CORNER_SHARE) * arch
     lips = UPPER_LIP_INNER + UPPER_LIP_OUTER + LOWER_LIP_INNER[1:-1] + LOWER_LIP_OUTER[1:-1]
     bone, skull = np.ones(len(JAW_BONE)), np.zeros(len(SKULL))
