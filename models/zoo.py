@@ -19,10 +19,10 @@ class Weights:
 
 ZOO = {
     "detector.onnx": Weights(
-        "47129564037da022a7613c3bc4f9b4d50ea6952091b0519276d3c2634a301b09", "detector.md"
+        "deee634f26ee07fee638648d409885573ae55ab1c795dc07681b1091953f8874", "detector.md"
     ),
     "detector.json": Weights(
-        "5d0fe8a7d97cfb91a6111617ed155f1f13a5956ec0b8c9e64b3a694146303831", "detector.md"
+        "d873f020e2cced04526eb568e6c66942b124ecfec8374a9d5c6d29df8cd7ffc4", "detector.md"
     ),
 }
 
