@@ -163,6 +163,7 @@ def test_a_visitor_makes_a_portrait_speak_and_takes_a_recording(
         talking.append(page.picture())
     assert np.std(talking, axis=0).max() > 2 * np.std(quiet, axis=0).max()
     assert page.value("window.vasari.speaker.on")
+    page.wait("window.vasari.speaker.errors.length > 10")
     errors = page.value("window.vasari.speaker.errors.slice(5)")
     assert np.quantile(np.abs(errors), 0.95) < 0.04  # seconds between sound and picture
 
