@@ -33,7 +33,7 @@ BAND = 128  # rows drawn at once: few enough for the cache and to follow the out
 
 FOLD = 4.0  # pixels of the portrait between neighbours that make a fold, whose edge is softened
 
-NARROW_SHADE = 0.45  # of the light into the mouth, kept out by lips drawn together ...
+NARROW_SHADE = 0.3  # of the light into the mouth, kept out by lips drawn together ...
 NARROWEST = 0.3  # ... by this share of their width at rest
 
 _UPPER_LIP, _LOWER_LIP = np.array(UPPER_LIP_INNER), np.array(LOWER_LIP_INNER)
