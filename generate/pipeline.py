@@ -180,6 +180,13 @@ def frames(
     return (marked.rgb() for marked in clip.marked_frames())
 
 
+def _set_up_numba() -> None:
+    """Let Numba look through Python's builtins while no other thread imports what changes them."""
+    from numba.core.registry import cpu_target
+
+    _ = cpu_target.target_context
+
+
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Let OpenCV and NumPy use no threads of their own: the stages keep the cores busy already.
@@ -254,6 +261,7 @@ class _Clip:
         wishes = controls or Controls()
         with watch.stage("decode"):
             voice = speech if isinstance(speech, Speech) else Speech.open(speech)
+            _set_up_numba()
             # Begun before the portrait is read: there is a core for each.
             moved = watch.each("motion", _motions(voice, wishes, motion, fps))
             motions = prefetch(moved, MOTIONS_AHEAD)
