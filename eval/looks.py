@@ -16,10 +16,12 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from vasari.errors import OutputError
+from vasari.generate.marking import Marker
 from vasari.generate.motion import ARKIT_INDEX
 from vasari.generate.portrait import DEFAULT_SIZE, SIZES, Portrait
 from vasari.generate.render import Pose, Renderer
 from vasari.generate.touchup import TouchUp
+from vasari.watermark.payload import new_identifier
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -70,8 +72,8 @@ LOOKS = {
 }
 
 
-def draw_looks(portrait: Portrait, *, touch_up: bool = True) -> Image.Image:
-    """A portrait in all LOOKS, each at the portrait's own size, with their names."""
+def draw_looks(portrait: Portrait, identifier: int, *, touch_up: bool = True) -> Image.Image:
+    """A portrait in all LOOKS, each at the portrait's own size, marked, with their names."""
     renderer = Renderer(portrait, TouchUp(portrait) if touch_up else None)
     rows = -(-len(LOOKS) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * portrait.size, rows * portrait.size), PAPER)
@@ -79,7 +81,8 @@ def draw_looks(portrait: Portrait, *, touch_up: bool = True) -> Image.Image:
     for index, (name, pose) in enumerate(LOOKS.items()):
         row, column = divmod(index, COLUMNS)
         corner = (column * portrait.size, row * portrait.size)
-        sheet.paste(Image.fromarray(renderer.frame(pose)), corner)
+        marked = Marker(identifier, portrait.size, portrait.size).mark(renderer.frame(pose))
+        sheet.paste(Image.fromarray(marked.rgb()), corner)
         draw.text((corner[0] + 4, corner[1] + 4), name, fill=PAPER, stroke_width=1, stroke_fill=INK)
     return sheet
 
@@ -105,7 +108,8 @@ def looks(portraits: Sequence[Path], output: Path, size: str, touch_up: str) -> 
     except OSError as error:
         raise OutputError(f"cannot make the folder {output}: {error.strerror or error}") from error
     for path in portraits:
-        sheet = draw_looks(Portrait.open(path, size=int(size)), touch_up=touch_up == "on")
+        portrait = Portrait.open(path, size=int(size))
+        sheet = draw_looks(portrait, new_identifier(), touch_up=touch_up == "on")
         target = output / f"{path.stem}.png"
         _save(sheet, target)
         click.echo(f"{target}: {len(LOOKS)} looks of {path}")

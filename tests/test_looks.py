@@ -10,6 +10,7 @@ from PIL import Image
 
 from vasari.cli import run
 from vasari.eval.looks import COLUMNS, LOOKS, draw_looks, posed
+from vasari.generate.marking import Marker
 from vasari.generate.motion import ARKIT_INDEX
 from vasari.generate.portrait import Portrait
 from vasari.generate.render import Renderer
@@ -24,16 +25,17 @@ def test_a_pose_holds_what_was_asked_for() -> None:
     assert pose.gaze.tolist() == [7, 2]
 
 
-def test_each_look_has_its_place_on_the_sheet(
+def test_each_look_has_its_place_on_the_sheet_and_is_marked(
     astronaut: Portrait, astronaut_renderer: Renderer
 ) -> None:
-    sheet = np.asarray(draw_looks(astronaut, touch_up=False))
+    sheet = np.asarray(draw_looks(astronaut, 7, touch_up=False))
     size = astronaut.size
     assert sheet.shape == (-(-len(LOOKS) // COLUMNS) * size, COLUMNS * size, 3)
     for index, pose in enumerate(LOOKS.values()):
         row, column = divmod(index, COLUMNS)
         shown = sheet[row * size : (row + 1) * size, column * size : (column + 1) * size]
-        assert (shown[30:] == astronaut_renderer.frame(pose)[30:]).all()  # below the name
+        marked = Marker(7, size, size).mark(astronaut_renderer.frame(pose)).rgb()
+        assert (shown[30:] == marked[30:]).all()  # below the name
 
 
 def test_the_command_writes_a_sheet_for_each_portrait(portrait_file: Path, tmp_path: Path) -> None:
