@@ -51,16 +51,17 @@ def test_a_failure_comes_when_its_turn_has_come() -> None:
         next(items)
 
 
+def counting(made: list[int]) -> Iterator[int]:
+    """Numbers, each noted when it is made."""
+    for number in range(100):
+        made.append(number)
+        yield number
+
+
 def test_nothing_is_made_after_the_end_of_use() -> None:
-    made = []
-
-    def making() -> Iterator[int]:
-        for number in range(100):
-            made.append(number)
-            yield number
-
+    made: list[int] = []
     before = threading.active_count()
-    items = prefetch(making(), 2)
+    items = prefetch(counting(made), 2)
     next(items)
     items.close()
     assert len(made) <= 4
@@ -68,15 +69,9 @@ def test_nothing_is_made_after_the_end_of_use() -> None:
 
 
 def test_nothing_is_made_for_an_iterator_that_nobody_uses() -> None:
-    made = []
-
-    def making() -> Iterator[int]:
-        for number in range(100):
-            made.append(number)
-            yield number
-
+    made: list[int] = []
     before = threading.active_count()
-    items = prefetch(making(), 2)
+    items = prefetch(counting(made), 2)
     del items
     assert len(made) <= 2
     assert threading.active_count() == before
