@@ -88,7 +88,7 @@ def serve(
     )
     with opened(store) as kept:
         click.echo(f"Open http://{f'[{host}]' if ':' in host else host}:{port}/")
-        click.echo(f"{len(kept)} manifests are kept; writing {_writers(settings.token)}")
+        click.echo(f"Manifests kept: {len(kept)}; writing {_writers(settings.token)}")
         uvicorn.run(
             create_service(settings, kept, host=host),
             host=host,
