@@ -3,10 +3,11 @@
 Two teachers. Synthesised and aligned real speech, whose phone times are known, teaches which
 sound is heard (`vasari.models.utterances`); real talking clips, whose lips FaceMesh tracks, teach
 how far the mouth opens. `vasari.models.acoustics` moves all of it to other rooms and throats, and
-other sound is put into its pauses, which are silence all the same. The network for live sound
-begins with the weights of that for files and learns from it, too (distillation, Hinton et al.
-2015). In the end both are judged on the clips that were held out. Needs PyTorch (any 2.x, CPU is
-enough), flite and festival beside ``vasari[text,captions]``.
+other sound is put into its pauses, which are silence all the same. With little to learn from, chance
+makes each network err elsewhere: several are trained, and the two that are kept, for files and for
+live sound, learn from what they say together, too (distillation, Hinton et al. 2015). In the end
+both are judged on the clips that were held out. Needs PyTorch (any 2.x, CPU is enough), flite and
+festival beside ``vasari[text,captions]``.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ SPOKEN, REAL, CLIPS, LONE_CLIPS = 5, 2, 5, 4
 BEFORE = max(FILES.before, LIVE.before)  # spectra around them that an example has
 AHEAD = max(FILES.ahead, LIVE.ahead)
 CROWD = 50  # clips from which a person counts as crowded
-PEAK_RATE, LIVE_RATE = 2.5e-3, 1e-3  # learning rates
+PEAK_RATE, TAUGHT_RATE = 2.5e-3, 1e-3  # learning rates, the second of those that are taught
 DROPOUT = 0.05
 KEPT = 100  # steps after which a run is saved
 OPENING_WEIGHT, AGREEMENT_WEIGHT, WIDTH_WEIGHT = 20.0, 1.0, 0.3  # beside the cross-entropy
-DISTILLATION = 1.0  # what the teacher of the live network counts
+DISTILLATION = 1.0  # what the networks that teach count
 TEMPO = (0.85, 1.2)
 SIZES = (0.87, 1.16)  # of which each real speaker with few recordings is heard as well
 PAUSE_SHARE, PAUSE = 0.3, (15, 120)  # of the examples; spectra of a silence put into them
@@ -292,6 +293,22 @@ class Network(nn.Module):  # type: ignore[misc]  # without PyTorch its base is u
         return {name: array.detach().numpy() for name, array in arrays.items()}
 
 
+class Committee(nn.Module):  # type: ignore[misc]  # without PyTorch its base is unknown
+    """What networks of one kind say together: the mean of their chances, and of their lips."""
+
+    def __init__(self, members: Sequence[Network]) -> None:
+        super().__init__()
+        self.kind = members[0].kind
+        self.members = nn.ModuleList(members)
+
+    def forward(self, levels: torch.Tensor) -> torch.Tensor:
+        """From (B, MELS, before + T + ahead) scaled levels to (B, OUTPUTS, T), logs of chances."""
+        said = torch.stack([member(levels) for member in self.members])
+        sounds, lips = said[:, :, : len(SOUNDS)], said[:, :, len(SOUNDS) :]
+        chances = functional.softmax(sounds, 2).mean(0).clamp(min=1e-9)
+        return torch.cat([chances.log(), lips.mean(0)], 1)
+
+
 class Batches:
     """Random batches of augmented examples, with as much around them as every kind looks at."""
 
@@ -452,8 +469,8 @@ class Run:
         self._step = 0
         self._resume()
 
-    def train(self, teacher: Network | None = None) -> None:
-        """Train, with another network as the teacher if there is one."""
+    def train(self, teacher: Committee | None = None) -> None:
+        """Train, with other networks as teachers if there are any."""
         name = self._network.kind.weights
         self._network.train()
         while self._step < self._steps:
@@ -463,7 +480,7 @@ class Run:
                 self._save()
         self._network.eval()
 
-    def _learn_once(self, teacher: Network | None) -> float:
+    def _learn_once(self, teacher: Committee | None) -> float:
         """One step of the optimiser."""
         inputs, *targets = self._batches.draw()
         outputs = self._network(view(inputs, self._network.kind))
@@ -541,6 +558,16 @@ def read(kind: Kind, file: Path) -> Network:
     return network
 
 
+def trained(examples: Teachers, seed: int, steps: int, weights: Path) -> Network:
+    """A network for files that was trained before, or is trained now, as it reads its weights."""
+    if not weights.exists():
+        torch.manual_seed(seed)
+        network = Network(FILES)
+        Run(network, Batches(examples, seed), steps, PEAK_RATE, weights.with_suffix(".pt")).train()
+        write(network, weights)
+    return read(FILES, weights)
+
+
 def files_in(folder: Path) -> list[Path]:
     """The clips and recordings in a folder and below."""
     return [p for p in sorted(folder.rglob("*")) if p.suffix in (".mp4", ".flac", ".wav")]
@@ -595,14 +622,21 @@ def chosen(found: Teachers, teachers: str) -> Teachers:
     type=click.IntRange(20),
     default=4000,
     show_default=True,
-    help="Of the network for files.",
+    help="Of each network that teaches.",
 )
 @click.option(
-    "--live-steps",
+    "--taught-steps",
     type=click.IntRange(20),
-    default=600,
+    default=1500,
     show_default=True,
-    help="Of that for live sound.",
+    help="Of the two that are taught and kept.",
+)
+@click.option(
+    "--members",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="How many networks teach.",
 )
 @click.option("--seed", default=0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps what was read.")
@@ -620,7 +654,8 @@ def speech_encoder(
     held_out: tuple[str, ...],
     sentences: int,
     steps: int,
-    live_steps: int,
+    taught_steps: int,
+    members: int,
     seed: int,
     cache: Path | None,
     teachers: str,
@@ -634,7 +669,6 @@ def speech_encoder(
     Example:
       vasari train speech-encoder clips -o run --held-out 'grid_*'
     """
-    torch.manual_seed(seed)
     files = files_in(clips)
     left_out = [p for p in files if any(fnmatch(p.stem, pattern) for pattern in held_out)]
     found = gather([path for path in files if path not in left_out], sentences, cache)
@@ -644,17 +678,24 @@ def speech_encoder(
     )
     examples = chosen(found, teachers)
     output.mkdir(parents=True, exist_ok=True)
-    weights, live_weights = output / FILES.weights, output / LIVE.weights
-    if not weights.exists():
-        network, batches = Network(FILES), Batches(examples, seed)
-        Run(network, batches, steps, PEAK_RATE, output / "files.pt").train()
+    committee = Committee(
+        [
+            trained(examples, seed + number, steps, output / f"member{number}.npz")
+            for number in range(members)
+        ]
+    )
+    kept = []
+    for number, kind in enumerate((FILES, LIVE), seed + members):
+        network = read(kind, output / "member0.npz")
+        torch.manual_seed(number)
+        weights = output / kind.weights
+        batches = Batches(examples, number)
+        checkpoint = weights.with_suffix(".pt")
+        Run(network, batches, taught_steps, TAUGHT_RATE, checkpoint).train(committee)
         write(network, weights)
-    network, live = read(FILES, weights), read(LIVE, weights)
-    batches = Batches(examples, seed + 1)
-    Run(live, batches, live_steps, LIVE_RATE, output / "live.pt").train(teacher=network)
-    write(live, live_weights)
+        kept.append(network)
     unseen = [p for p in left_out if p.suffix == ".mp4" and p.stem not in UNMATCHED]
     judges = read_clips(unseen, cache, ())
-    for one in (network, live):
+    for one in kept:
         for person, r in judge(one, judges).items():
             click.echo(f"{one.kind.weights}, lips of {person}, held out: r {r:.3f}")

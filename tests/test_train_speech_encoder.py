@@ -20,6 +20,7 @@ from vasari.models.speech_encoder import (  # noqa: E402
 from vasari.models.train_speech_encoder import (  # noqa: E402
     Batches,
     Coarticulation,
+    Committee,
     Example,
     Network,
     Run,
@@ -72,17 +73,27 @@ def test_training_lowers_the_loss(batches: Batches, tmp_path) -> None:
     assert training.loss_of(network(seen), targets).item() < before
 
 
-def test_a_network_learns_from_its_teacher(batches: Batches, tmp_path) -> None:
+def test_a_network_learns_from_its_teachers(batches: Batches, tmp_path) -> None:
     torch.manual_seed(0)
-    teacher, pupil = Network(FILES).eval(), Network(LIVE)
+    teacher, pupil = Committee([Network(FILES).eval(), Network(FILES).eval()]), Network(LIVE)
     inputs, *_ = batches.draw()
     taught = teacher(training.view(inputs, FILES)).detach()
     assert training.disagreement(taught, taught).item() == pytest.approx(0, abs=1e-4)
     before = training.disagreement(pupil(training.view(inputs, LIVE)), taught).item()
-    Run(pupil, batches, 12, training.LIVE_RATE, tmp_path / "run.pt").train(teacher)
+    Run(pupil, batches, 12, training.TAUGHT_RATE, tmp_path / "run.pt").train(teacher)
     pupil.train()  # so few steps give the normalisation no history
     after = training.disagreement(pupil(training.view(inputs, LIVE)), taught).item()
     assert after < before
+
+
+def test_a_committee_says_the_mean_of_its_members(batches: Batches) -> None:
+    torch.manual_seed(0)
+    members = [Network(FILES).eval() for _ in range(3)]
+    inputs = training.view(batches.draw()[0], FILES)
+    together = Committee(members)(inputs)
+    chances = [torch.softmax(one(inputs)[:, :-2], 1) for one in members]
+    assert torch.allclose(together[:, :-2].exp(), sum(chances) / 3, atol=1e-6)
+    assert torch.allclose(together[:, -2:], sum(one(inputs)[:, -2:] for one in members) / 3)
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(

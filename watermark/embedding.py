@@ -44,6 +44,11 @@ ROUNDS = 3
 MARGIN = 0.19  # of the short side around the middle
 GAIN = 0.5  # of strength, per share of the mean by which a bit is received too weak
 WEAKEST, STRONGEST = 0.4, 2.5
+# How clearly a picture's middle shows the bits, their mean over their standard deviation; a middle
+# that shows them less has a stronger mark, by this power of the lack, within these bounds.
+CLEAR = 1.85
+STEEPNESS = 1.5
+LEAST_STRESS, MOST_STRESS = 0.9, 1.4
 
 
 class Embedder:
@@ -103,10 +108,22 @@ class Embedder:
             self._mask.renew(luma, chroma)
         period, index = divmod(self._frames, PERIOD)
         if index == 0:
+            self._mask.stress_middle(1.0)
+            self._mask.stress_middle(self._stress(luma))
             polarity = self._pattern.polarity[period % len(self._pattern.polarity)]
             self._spread = self._tuned(luma, float(polarity))
         _add(luma, self._spread, self._mask.amplitude, self._mask.block)
         self._frames += 1
+
+    def _stress(self, luma: LumaArray) -> float:
+        """How much stronger than usual the middle has to be marked to be read from a frame."""
+        marked = luma.copy()
+        plain = _Strength()
+        _add(marked, self._spread_over(plain, plain, 1.0), self._mask.amplitude, self._mask.block)
+        flat = flatten(resized(marked, SIDE))
+        _, bits = self._received(flat * _middle(flat.shape), 1.0)
+        clear = float(bits.mean()) / (float(bits.std()) or 1.0)
+        return min(max((CLEAR / max(clear, 0.1)) ** STEEPNESS, LEAST_STRESS), MOST_STRESS)
 
     def _tuned(self, luma: LumaArray, polarity: float) -> Float32Array:
         """The pattern over the picture, its bits as strong as this frame needs them."""

@@ -1,7 +1,7 @@
 """Where in a picture the mark hides: how strong it may be in each block.
 
 The model is small, since it runs on every frame: texture and brightness hide the mark, skin and
-motion do not, and no part of the picture is without it.
+motion do not, and no part of the picture is without it. The middle, which crops keep, has more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROUNDING = 1 / 12  # mean square error of rounding to whole levels (Bennett 1948
 
 # Texture hides the mark: its amplitude grows with a power of the picture's own. Vision alone would
 # allow 0.6-0.7 (Legge & Foley 1980), but at a given PSNR a more even mark is read more easily.
-MASKING_EXPONENT = 0.25
+MASKING_EXPONENT = 0.1
 FLAT_ACTIVITY = 2.0  # levels of standard deviation below which a block counts as flat
 # Levels seen against a background, from 3 at mid grey to 20 at black and 6 at white (Chou & Li
 # 1995); a weak power of it, for the same reason.
@@ -32,11 +32,15 @@ MOVING_GAIN = 0.38
 MEMORY = 0.95  # share of a block's motion that is kept until the next frame: heads sway
 # Cb and Cr of skin of all colours (Chai & Ngan 1999), where people look first, and which moves.
 SKIN_CB, SKIN_CR = (77, 127), (133, 173)
-SKIN_GAIN = 0.9
+SKIN_GAIN = 0.75
+# A crop keeps the middle, where someone speaks: there the mark is hidden worst and costs most, and
+# there it has to be read from a third of the picture. The border is only needed with all the rest.
+MIDDLE_GAIN, BORDER_GAIN = 1.45, 0.74
+BORDER, FADING = 0.19, 0.08  # shares of the height and width
 # What is saved where skin will move is given to the rest, up to this gain of amplitude; and where
 # nearly everything moves, the mark has this share of the power that was asked for.
-MOST_LIFT = 1.22
-LEAST_POWER = 0.6
+MOST_LIFT = 1.18
+LEAST_POWER = 0.4
 MIN_AMPLITUDE, MAX_AMPLITUDE = 0.4, 2.5  # of a block, as shares of the mean over the picture
 # A block keeps its amplitude while it would change by less: what stays the same from frame to
 # frame costs an encoder nothing.
@@ -58,6 +62,9 @@ class Mask:
         shape = (-(-height // self.block), -(-width // self.block))
         self._strength = math.sqrt(max(power - ROUNDING, 0.0))
         self._lift = 1.0
+        self._inside = _inside(shape)
+        self._framing = self._framed(1.0)
+        self._shares = self._expected = np.zeros(shape, np.float32)  # before the framing
         self._means = np.zeros(shape, np.float32)
         self._motion = np.zeros(shape, np.float32)  # from 0 to 1
         self.amplitude = np.zeros(shape, np.float32)  # in each block, in levels
@@ -74,16 +81,36 @@ class Mask:
         visible *= _THRESHOLDS[means.astype(np.uint8)]
         shares = _limited(_smoothed(visible))
         skin = np.zeros_like(shares) if chroma is None else self._skin(chroma)
-        if not self.amplitude.any():
-            self._lift = _lift(shares * _smoothed(_gains(skin, skin)))
-        else:
+        if self.amplitude.any():
             change = np.minimum(np.abs(means - self._means) / np.float32(MOVING), 1)
             self._motion = np.maximum(self._motion * np.float32(MEMORY), _greatest(change))
         self._means = means
-        shares *= _smoothed(_gains(skin, self._motion))
-        wanted = self._strength * max(self._lift, _least_lift(shares)) * shares
+        # Whoever shows skin in the middle will move there, hair and clothes as well.
+        someone = np.float32((skin * self._inside).any())
+        self._expected = shares * _smoothed(_gains(skin, np.maximum(skin, someone * self._inside)))
+        self._shares = shares * _smoothed(_gains(skin, self._motion))
+        if not self.amplitude.any():
+            self.stress_middle(1.0)
+        wanted = self._wanted()
         changed = np.abs(wanted - self.amplitude) > TOLERANCE * self.amplitude
         self.amplitude[changed] = wanted[changed]
+
+    def stress_middle(self, gain: float) -> None:
+        """Make the mark in the middle so many times as strong beside the rest, from now on."""
+        self._framing = self._framed(gain)
+        self._lift = _lift(self._expected * self._framing)
+        self.amplitude = self._wanted()
+
+    def _wanted(self) -> Float32Array:
+        """The amplitude of each block, in levels."""
+        shares = self._shares * self._framing
+        wanted: Float32Array = self._strength * max(self._lift, _least_lift(shares)) * shares
+        return wanted
+
+    def _framed(self, gain: float) -> Float32Array:
+        """How much stronger the mark is in the middle of the picture than at its border."""
+        framing: Float32Array = BORDER_GAIN + (gain * MIDDLE_GAIN - BORDER_GAIN) * self._inside
+        return framing
 
     def _skin(self, chroma: LumaArray) -> Float32Array:
         """1 for blocks whose middle has the colour of skin, else 0."""
@@ -95,6 +122,17 @@ class Mask:
         is_blue = (blue >= SKIN_CB[0]) & (blue <= SKIN_CB[1])
         is_red = (red >= SKIN_CR[0]) & (red <= SKIN_CR[1])
         return np.asarray(is_blue & is_red, np.float32)
+
+
+def _inside(shape: tuple[int, int]) -> Float32Array:
+    """1 for the blocks in the middle of a picture, 0 for those at its border."""
+
+    def along(blocks: int) -> Float32Array:
+        place = (np.arange(blocks, dtype=np.float32) + 0.5) / blocks
+        edge = np.minimum(place, 1 - place)
+        return np.asarray(np.clip((edge - BORDER) / FADING + 0.5, 0, 1), np.float32)
+
+    return np.asarray(np.outer(*map(along, shape)), np.float32)
 
 
 def _limited(visible: Float32Array) -> Float32Array:

@@ -20,13 +20,13 @@ FloatArray = npt.NDArray[np.float64]
 
 CHIPS_ACROSS = 96  # over the short side of the picture: two tiles
 TILE = 48  # chips along each side of a tile
-SYNC_STRENGTH = 0.65  # amplitude of the synchronisation pattern beside that of the bits
+SYNC_STRENGTH = 0.58  # amplitude of the synchronisation pattern beside that of the bits
 # Cycles per tile. Below these a picture has so much energy of its own that a mark there costs
 # visibility and gains nothing; above them an encoder leaves nothing of it. Between them low
 # frequencies survive strong compression and cost few bits, high ones are read from small parts of
 # a picture: the amplitude falls with this power of the frequency.
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 3.0, 30.0
-SLOPE = 0.5
+SLOPE = 0.45
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed as itself: one per key

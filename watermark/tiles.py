@@ -22,8 +22,8 @@ SIDE = CHIPS_ACROSS * CHIP  # pixels of the short side
 # texture is measured over REACH; LIMIT standard deviations of it are as good as more. Over a power
 # of the texture above 1, since strong texture hides the mark.
 DETAIL, REACH, LIMIT = 1.3, 1.5, 1.0
-HIDING = 1.5
-NOISE = 0.7  # levels, added to the standard deviation so that flat areas do not count too much
+HIDING = 1.75
+NOISE = 0.5  # levels, added to the standard deviation so that flat areas do not count too much
 SPECTRUM_REACH = 13  # frequencies of the tile over which the power spectrum is averaged
 
 
