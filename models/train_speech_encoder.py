@@ -3,11 +3,11 @@
 Two teachers. Synthesised and aligned real speech, whose phone times are known, teaches which
 sound is heard (`vasari.models.utterances`); real talking clips, whose lips FaceMesh tracks, teach
 how far the mouth opens. `vasari.models.acoustics` moves all of it to other rooms and throats, and
-other sound is put into its pauses, which are silence all the same. With little to learn from, chance
-makes each network err elsewhere: several are trained, and the two that are kept, for files and for
-live sound, learn from what they say together, too (distillation, Hinton et al. 2015). In the end
-both are judged on the clips that were held out. Needs PyTorch (any 2.x, CPU is enough), flite and
-festival beside ``vasari[text,captions]``.
+other sound is put into its pauses, which are silence all the same. With little to learn from,
+chance makes each network err elsewhere: several are trained, and the two that are kept, for files
+and for live sound, learn from what they say together, too (distillation, Hinton et al. 2015). In
+the end both are judged on the clips that were held out. Needs PyTorch (any 2.x, CPU is enough),
+flite and festival beside ``vasari[text,captions]``.
 """
 
 from __future__ import annotations
