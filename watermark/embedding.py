@@ -123,7 +123,8 @@ class Embedder:
         flat = flatten(resized(marked, SIDE))
         _, bits = self._received(flat * _middle(flat.shape), 1.0)
         clear = float(bits.mean()) / (float(bits.std()) or 1.0)
-        return min(max((CLEAR / max(clear, 0.1)) ** STEEPNESS, LEAST_STRESS), MOST_STRESS)
+        wanted = (CLEAR / max(clear, 0.1)) ** STEEPNESS
+        return float(np.clip(wanted, LEAST_STRESS, MOST_STRESS))
 
     def _tuned(self, luma: LumaArray, polarity: float) -> Float32Array:
         """The pattern over the picture, its bits as strong as this frame needs them."""
