@@ -46,9 +46,9 @@ GAIN = 0.5  # of strength, per share of the mean by which a bit is received too 
 WEAKEST, STRONGEST = 0.4, 2.5
 # How clearly a picture's middle shows the bits, their mean over their standard deviation; a middle
 # that shows them less has a stronger mark, by this power of the lack, within these bounds.
-CLEAR = 1.86
+CLEAR = 1.95
 STEEPNESS = 3.0
-LEAST_STRESS, MOST_STRESS = 0.82, 2.0
+LEAST_STRESS, MOST_STRESS = 1.0, 2.0
 
 
 class Embedder:

@@ -22,7 +22,6 @@ from vasari.watermark.pattern import HIGHEST_FREQUENCY, Pattern, shape
 from vasari.watermark.tiles import (
     PERIOD,
     SIDE,
-    SPECTRUM_REACH,
     Float32Array,
     FloatArray,
     LumaArray,
@@ -39,7 +38,7 @@ Complex64Array = npt.NDArray[np.complex64]
 
 THREADS = 2  # the kernels release the interpreter lock
 GRID = 64  # positions of the tile along each axis; the lines reach 30 cycles, so 61 would do
-WINDOW_FRAMES = 24  # at the beginning and at the end of a clip: few against the polarity's period
+WINDOW_FRAMES = 36  # at the beginning and at the end of a clip: few against the polarity's period
 # Sizes at which a chip may have its two pixels, most likely first: the short side of the frame,
 # half an octave apart. Small ones are for small crops; large ones are for pictures in pictures,
 # which stand upright. With each, the rotation to each side in degrees, and the log ratio of width
@@ -54,6 +53,7 @@ SIDES = {
 SPAN = math.log(2) / 4 + 0.01  # of log scale to each side, so that the sizes overlap
 # Neighbouring candidates differ by this many pixels at opposite borders of the frame.
 STEP = 3.0
+SCAN_REACH = 7  # frequencies of the tile over which a frame's power spectrum is averaged
 REFINEMENTS = 2  # rounds around the best candidates, each at half the distance
 POLISHING = (2.0, 4.0, 8.0, 16.0)  # by which the steps shrink when a found geometry is polished
 PASSES = 3  # at each step, while it helps: the ways to change a geometry depend on each other
@@ -63,7 +63,7 @@ LOOKS = 3  # at a candidate: as it fits best, straightened, and at the part that
 # six numbers fitted to noise lie further off than three.
 NEARLY_UPRIGHT, NEARLY_SQUARE = 1.5, 0.03
 CLEAR_SCORE = 60.0  # a score that chance does not reach
-BEST_OVERALL = 3
+BEST_OVERALL = 5
 LEAST_SCORE = 30.0  # the best of as many places as are tried reaches it by chance
 
 
@@ -352,7 +352,7 @@ def _padded_spectrum(flat: Float32Array) -> Complex64Array:
     centred = np.roll(padded, (-(height // 2), -(width // 2)), (0, 1))
     planes = cv2.dft(centred, flags=cv2.DFT_COMPLEX_OUTPUT)
     spectrum = planes.view(np.complex64)[..., 0]
-    reach = (SPECTRUM_REACH * 2 * height // PERIOD, SPECTRUM_REACH * 2 * width // PERIOD)
+    reach = (SCAN_REACH * 2 * height // PERIOD, SCAN_REACH * 2 * width // PERIOD)
     flattened: Complex64Array = (spectrum / power(spectrum, reach)).astype(np.complex64)
     return flattened
 
