@@ -17,6 +17,7 @@ from vasari.generate.spectrum import FRAME_RATE, smooth
 from vasari.models.speech_encoder import (
     BILABIAL,
     FILES,
+    LABIODENTAL,
     SILENCE,
     SOUNDS,
     Heard,
@@ -26,28 +27,38 @@ from vasari.models.speech_encoder import (
 Float32Array = npt.NDArray[np.float32]
 
 REST = 0.12  # of the network's opening: what it gives to lips that are at rest
+WIDEST = 1.15  # of the usual range: laughter and shouts
 EXPANSION = 1.2  # the network errs toward the mean: its openings vary less than real ones
-# Probability of m, b, p, and of silence around a moment, at which lips start to, and do, close.
-SURE_PRESSED, SURE_SILENT = (0.3, 0.6), (0.7, 0.95)
-CLOSURE = 0.02  # seconds that a closure is widened, so that smoothing keeps it
+# Probability of silence at which lips start to, and do, rest: over a word's length (seconds), and
+# over a syllable's. Speech is sure of itself for a syllable at least, also in a word that stands
+# alone; noise is not, and a short silence, as before a stop, leaves the lips where they are.
+SURE_SILENT = {0.2: (0.35, 0.65), 0.05: (0.1, 0.3)}
+READINESS = 0.05  # seconds for which lips are parted before speech, and after it
+LATEST = 5  # spectra whose mean stands for what is not heard yet
+# Probability of a sound at which its gesture is made at all; then it is made in full, where the
+# sound is about as likely as at its likeliest nearby.
+SURE_MADE, SURE_WHERE = (0.15, 0.3), (0.7, 0.95)
+NEARBY = 0.06  # seconds on each side
+MEETING, MAKING = 0.03, 0.07  # seconds in which lips come together, in which a gesture is made
 OPENING_SIGMA, CLOSING_SIGMA = 0.03, 0.018  # seconds; lips part slower than they meet
-PAUSE_SIGMA = 0.06  # seconds; in a short silence, as before a stop, lips stay where they are
 SHAPE_SIGMA = 0.04  # seconds; rounding spreads over its neighbours (coarticulation)
-SETTLING = round(0.2 * FRAME_RATE)  # spectra on each side over which lips are smoothed
+SETTLING = round(
+    3 * max(SURE_SILENT) * FRAME_RATE
+)  # spectra on each side over which lips are smoothed
 # Seconds of sound on each side that a frame depends on.
 CONTEXT = (max(FILES.before, FILES.ahead) + SETTLING) / FRAME_RATE
 
-# How each group of SOUNDS looks, 0..1: rounded, spread, teeth together, lower lip at the teeth.
+# How each group of SOUNDS looks, 0..1: rounded, spread, teeth together.
 _LOOKS = {
-    "fvʋɸβ": (0.0, 0.1, 0.0, 1.0), "θð": (0.0, 0.1, 0.4, 0.0),  # noqa: RUF001
-    "tdnlɾɫɖʈɳɲʎɭ": (0.0, 0.1, 0.35, 0.0), "szʦʣ": (0.0, 0.35, 1.0, 0.0),
-    "ʃʒɕʑʂʐɬ": (0.55, 0.0, 0.9, 0.0), "kɡgŋqɴcɟxχɣʁ": (0.0, 0.05, 0.1, 0.0),  # noqa: RUF001
-    "rɹɻʀɽ": (0.35, 0.0, 0.0, 0.0), "wʍɥ": (1.0, 0.0, 0.0, 0.0), "j": (0.0, 0.6, 0.2, 0.0),
-    "iɪɨ": (0.0, 0.8, 0.1, 0.0), "eɛ": (0.0, 0.5, 0.0, 0.0), "aæ": (0.0, 0.2, 0.0, 0.0),  # noqa: RUF001
-    "ɔɒ": (0.45, 0.0, 0.0, 0.0), "oɤ": (0.75, 0.0, 0.0, 0.0), "uʊʉɯ": (0.9, 0.0, 0.0, 0.0),  # noqa: RUF001
-    "yøœʏ": (1.0, 0.0, 0.0, 0.0),  # noqa: RUF001
+    "fvʋɸβ": (0.0, 0.1, 0.0), "θð": (0.0, 0.1, 0.4),  # noqa: RUF001
+    "tdnlɾɫɖʈɳɲʎɭ": (0.0, 0.1, 0.35), "szʦʣ": (0.0, 0.35, 1.0),
+    "ʃʒɕʑʂʐɬ": (0.55, 0.0, 0.9), "kɡgŋqɴcɟxχɣʁ": (0.0, 0.05, 0.1),  # noqa: RUF001
+    "rɹɻʀɽ": (0.35, 0.0, 0.0), "wʍɥ": (1.0, 0.0, 0.0), "j": (0.0, 0.6, 0.2),
+    "iɪɨ": (0.0, 0.8, 0.1), "eɛ": (0.0, 0.5, 0.0), "aæ": (0.0, 0.2, 0.0),  # noqa: RUF001
+    "ɔɒ": (0.45, 0.0, 0.0), "oɤ": (0.75, 0.0, 0.0), "uʊʉɯ": (0.9, 0.0, 0.0),  # noqa: RUF001
+    "yøœʏ": (1.0, 0.0, 0.0),  # noqa: RUF001
 }  # fmt: skip
-LOOKS = np.array([_LOOKS.get(letters, (0.0,) * 4) for letters in SOUNDS], np.float32)
+LOOKS = np.array([_LOOKS.get(letters, (0.0,) * 3) for letters in SOUNDS], np.float32)
 
 
 @dataclass(frozen=True)
@@ -75,15 +86,50 @@ def articulate(levels: Float32Array) -> Articulation:
 def move_mouth(heard: Heard) -> Articulation:
     """What the mouth does at n spectra that were heard; each depends on SETTLING around it."""
     chances = heard.chances
-    spoken = 1 - _ramp(smooth(chances[:, SILENCE], PAUSE_SIGMA), SURE_SILENT)
+    spoken = _spoken(chances[:, SILENCE])
     looks = (chances @ LOOKS).T * spoken
-    rounding, spreading, hissing, biting = (smooth(look, SHAPE_SIGMA) for look in looks)
-    wide = np.clip(EXPANSION * (heard.opening - REST) / (1 - REST), 0, 1)
-    pressing = _ramp(chances[:, BILABIAL], SURE_PRESSED)
-    opening = _move_lips(np.asarray(wide * spoken * (1 - pressing), np.float32))
-    return Articulation(
-        opening, rounding, spreading, hissing, biting, smooth(pressing, CLOSING_SIGMA)
-    )
+    rounding, spreading, hissing = (smooth(look, SHAPE_SIGMA) for look in looks)
+    wide = np.clip(EXPANSION * (heard.opening - REST) / (1 - REST), 0, WIDEST)
+    met = _made(chances[:, BILABIAL], MEETING)
+    opening = _move_lips(np.asarray(wide * spoken, np.float32)) * (1 - met)
+    biting, pressing = (_made(chances[:, group], MAKING) for group in (LABIODENTAL, BILABIAL))
+    return Articulation(opening, rounding, spreading, hissing, biting, pressing)
+
+
+def _spoken(silence: Float32Array) -> Float32Array:
+    """Whether someone speaks, 0..1, given how likely silence is."""
+    coming = np.full(SETTLING, silence[-LATEST:].mean(), np.float32)
+    track = np.concatenate([silence, coming])
+    rests = [_ramp(smooth(track, sigma), sure) for sigma, sure in SURE_SILENT.items()]
+    spoken = 1 - np.min(rests, axis=0)[: len(silence)]
+    return _widened(spoken, round(READINESS * FRAME_RATE))
+
+
+def _made(chance: Float32Array, seconds: float) -> Float32Array:
+    """How far a gesture is made that may not be missed, given how likely its sound is.
+
+    A sound of which the network is half sure is not half made: lips that nearly meet are wrong
+    for m and for n alike. So where it becomes likely, the gesture is made in full, and held.
+
+    Args:
+        chance: (n,) of the sound.
+        seconds: in which the gesture is made, and undone.
+    """
+    reach = round(NEARBY * FRAME_RATE)
+    likeliest = _widened(chance, reach)
+    where = _ramp(chance / np.maximum(likeliest, SURE_MADE[0]), SURE_WHERE)
+    made = where * _ramp(likeliest, SURE_MADE)
+    approach = round(seconds * FRAME_RATE)
+    held = _widened(made, approach)
+    bell = np.hanning(2 * approach + 3)[1:-1]
+    padded = np.pad(held, approach, mode="edge")
+    return np.asarray(np.convolve(padded, bell / bell.sum(), "valid"), np.float32)
+
+
+def _widened(track: Float32Array, reach: int) -> Float32Array:
+    """The largest value within so many spectra on each side."""
+    padded = np.pad(track, reach, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
 
 
 def _ramp(chance: Float32Array, sure: tuple[float, float]) -> Float32Array:
@@ -97,10 +143,7 @@ def _move_lips(target: Float32Array) -> Float32Array:
 
     A wider average holds back where the target rises: there it is the smaller of the two.
     """
-    half = round(CLOSURE * FRAME_RATE / 2)
-    padded = np.pad(target, half, mode="edge")
-    shut = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1).min(axis=1)
-    return np.minimum(smooth(shut, CLOSING_SIGMA), smooth(shut, OPENING_SIGMA))
+    return np.minimum(smooth(target, CLOSING_SIGMA), smooth(target, OPENING_SIGMA))
 
 
 def _both(**weights: float) -> dict[str, float]:
@@ -132,11 +175,9 @@ def lip_weights(mouth: Articulation) -> Float32Array:
         (n, 52) float32, not yet clipped to 0..1.
     """
     free = 1 - mouth.pressing
-    open_ = mouth.opening * (1 - 0.3 * mouth.rounding)
-    open_ = open_ * (1 - 0.5 * mouth.hissing - 0.5 * mouth.biting)
+    open_ = mouth.opening * (1 - 0.5 * mouth.biting)
     states = (
-        # Lips that are drawn apart show as much of the teeth with a higher jaw.
-        open_ * (1 - 0.4 * mouth.spreading),
+        open_ * (1 - 0.3 * mouth.hissing),  # the teeth are nearly together
         open_,
         mouth.rounding * free,
         mouth.spreading * free,

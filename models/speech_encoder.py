@@ -56,7 +56,7 @@ class Kind:
 
 FILES = Kind(
     "speech_encoder.npz",
-    "ffcc18342dc6d59b722eff7cda43c26ba1e0cde9e16bbcba6462cee7903794eb",
+    "145fc47c7b606210d3ea3e737f17a6515165c41ad2b78dfde47113859f5ace8f",
     (
         (-1, 0, 1), (-1, 0, 1), (-2, 0, 2), (-3, 0, 3),
         (-4, 0, 4), (-8, 0, 8), (-16, 0, 16), (-1, 0, 1),
@@ -64,7 +64,7 @@ FILES = Kind(
 )  # fmt: skip
 LIVE = Kind(
     "speech_encoder_live.npz",
-    "7fce45ae21e00b918aa640324889856e3caa9e04485929bc9e77912c089f72b3",
+    "8897183bedb5e39f8ef5d6a9897252495e84d151eb6bbb0a27910301cd1da3b7",
     (
         (-1, 0, 1), (-1, 0, 1), (-2, 0, 2), (-6, -3, 0),
         (-8, -4, 0), (-16, -8, 0), (-24, -12, 0), (-2, -1, 0),
@@ -72,7 +72,7 @@ LIVE = Kind(
 )  # fmt: skip
 
 # Speech sounds that look alike, by their IPA letters; the first is silence.
-SILENCE, BILABIAL = 0, 1
+SILENCE, BILABIAL, LABIODENTAL = 0, 1, 2
 SOUNDS = (
     "", "mbpɓɱ", "fvʋɸβ", "θð", "tdnlɾɫɖʈɳɲʎɭ", "szʦʣ", "ʃʒɕʑʂʐɬ", "kɡgŋqɴcɟxχɣʁ", "hɦʔç",  # noqa: RUF001
     "rɹɻʀɽ", "wʍɥ", "j", "iɪɨ", "eɛ", "aæ", "ʌɑɐ", "ɔɒ", "oɤ", "uʊʉɯ", "əɜɚɘɞ", "yøœʏ",  # noqa: RUF001

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from vasari.errors import VasariError
-from vasari.generate.articulation import articulate, lip_weights
+from vasari.generate.articulation import articulate, lip_weights, move_mouth
 from vasari.generate.motion import ARKIT_INDEX
 from vasari.generate.spectrum import mel_matrix
 from vasari.models.speech_encoder import (
+    BILABIAL,
     FILES,
     LEVEL_CENTRE,
     LEVEL_LIMITS,
@@ -19,6 +20,7 @@ from vasari.models.speech_encoder import (
     LIVE,
     MELS,
     OUTPUTS,
+    SILENCE,
     SOUNDS,
     Heard,
     SpeechEncoder,
@@ -164,3 +166,51 @@ def test_weights_stay_in_range():
     weights = lip_weights(articulate(levels))
     assert weights.min() >= 0
     assert weights.max() <= 1
+
+
+VOWEL = next(group for group, letters in enumerate(SOUNDS) if "a" in letters)
+
+
+def told(**chances: np.ndarray) -> Heard:
+    """What would be heard if wide open vowels were all there is but for some groups."""
+    groups = {"bilabial": BILABIAL, "silence": SILENCE}
+    count = len(next(iter(chances.values())))
+    table = np.zeros((count, len(SOUNDS)), np.float32)
+    for name, track in chances.items():
+        table[:, groups[name]] = track
+    table[:, VOWEL] = 1 - table.sum(axis=1)
+    return Heard(table, np.full(count, 0.8, np.float32), table)
+
+
+@pytest.mark.parametrize("sure", [0.35, 0.6, 1.0])
+def test_lips_seal_in_every_bilabial_that_is_heard(sure):
+    chance = np.zeros(300, np.float32)
+    chance[150:154] = sure
+    opening = move_mouth(told(bilabial=chance)).opening
+    assert opening[151:153].max() < 0.02
+    assert (opening[148:156] < 0.5 * opening[100]).sum() >= 6  # a frame at 25 per second sees it
+    assert opening[140] == pytest.approx(opening[100], rel=0.02)
+    assert np.abs(np.diff(opening)).max() < 0.35 * opening[100]  # no pop
+
+
+def test_an_unlikely_bilabial_leaves_the_lips_alone():
+    chance = np.zeros(300, np.float32)
+    chance[150:154] = 0.12
+    opening = move_mouth(told(bilabial=chance)).opening
+    assert opening[150] == pytest.approx(opening[100], rel=0.02)
+
+
+def test_lips_rest_in_a_pause_with_noise_that_sounds_like_speech_at_times():
+    silence = np.zeros(600, np.float32)
+    silence[200:500] = np.random.default_rng(0).uniform(0.55, 1, 300)
+    silence[340:344] = 0
+    opening = move_mouth(told(silence=silence)).opening
+    assert opening[260:440].max() < 0.02
+    assert opening[:130].min() > 0.5
+    assert opening[570:].min() > 0.5
+
+
+def test_a_short_silence_does_not_close_the_lips():
+    silence = np.zeros(300, np.float32)
+    silence[150:156] = 1
+    assert move_mouth(told(silence=silence)).opening.min() > 0.5
