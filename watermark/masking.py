@@ -28,14 +28,14 @@ BRIGHTNESS_EXPONENT = 0.2
 # What stays is encoded once, what moves in every frame, and the mark does not move with the
 # picture: there it costs most of its bits, and would look like dirt on a window.
 MOVING = 1.0  # levels by which the mean of a block changes between frames where something moves
-MOVING_GAIN = 0.38
+MOVING_GAIN = 0.34
 MEMORY = 0.95  # share of a block's motion that is kept until the next frame: heads sway
 # Cb and Cr of skin of all colours (Chai & Ngan 1999), where people look first, and which moves.
 SKIN_CB, SKIN_CR = (77, 127), (133, 173)
 SKIN_GAIN = 0.75
 # A crop keeps the middle, where someone speaks: there the mark is hidden worst and costs most, and
 # there it has to be read from a third of the picture. The border is only needed with all the rest.
-MIDDLE_GAIN, BORDER_GAIN = 1.45, 0.74
+MIDDLE_GAIN, BORDER_GAIN = 1.45, 0.68
 BORDER, FADING = 0.19, 0.08  # shares of the height and width
 # What is saved where skin will move is given to the rest, up to this gain of amplitude; and where
 # nearly everything moves, the mark has this share of the power that was asked for.
