@@ -33,7 +33,7 @@ EXPANSION = 1.2  # the network errs toward the mean: its openings vary less than
 # over a syllable's. Speech is sure of itself for a syllable at least, also in a word that stands
 # alone; noise is not, and a short silence, as before a stop, leaves the lips where they are.
 SURE_SILENT = {0.2: (0.35, 0.65), 0.05: (0.1, 0.3)}
-READINESS = 0.05  # seconds for which lips are parted before speech, and after it
+READINESS = 0.03  # seconds for which lips are parted before speech, and after it
 LATEST = 5  # spectra whose mean stands for what is not heard yet
 # Probability of a sound at which its gesture is made at all; then it is made in full, where the
 # sound is about as likely as at its likeliest nearby.

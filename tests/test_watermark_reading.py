@@ -120,7 +120,7 @@ def test_tiny_frames_are_refused():
 
 
 def test_long_video_is_sampled_in_windows(tmp_path):
-    path = write(tmp_path / "long.mp4", marked(128, 128, frames=500))
+    path = write(tmp_path / "long.mp4", marked(192, 192, frames=500))
     assert 48 <= len(list(sampled_frames(path))) <= 110
     assert read_video(path).identifier == IDENTIFIER
 
