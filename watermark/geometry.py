@@ -53,6 +53,7 @@ SIDES = {
 SPAN = math.log(2) / 4 + 0.01  # of log scale to each side, so that the sizes overlap
 # Neighbouring candidates differ by this many pixels at opposite borders of the frame.
 STEP = 3.0
+FINER = 4  # times as near to each other are pictures that were only scaled: most crops
 SCAN_REACH = 7  # frequencies of the tile over which a frame's power spectrum is averaged
 REFINEMENTS = 2  # rounds around the best candidates, each at half the distance
 POLISHING = (2.0, 4.0, 8.0, 16.0)  # by which the steps shrink when a found geometry is polished
@@ -420,14 +421,15 @@ def _peaks(
 
 @lru_cache(maxsize=len(SIDES))
 def _maps(side: int) -> FloatArray:
-    """The maps (N, 2, 2) that are tried at a size: scale with rotation, scale with stretch."""
+    """The maps (N, 2, 2) that are tried at a size: scale alone, with rotation, with stretch."""
     step = STEP / side
     rotation, stretch = SIDES[side]
     scales, angles = _range(SPAN, step), _range(math.radians(rotation), step)
     stretches = [value for value in _range(stretch, 2 * step) if value != 0]
+    scaled = [_map(scale, 0.0, 0.0) for scale in _range(SPAN, step / FINER)]
     turned = [_map(scale, angle, 0.0) for scale in scales for angle in angles]
     stretched = [_map(scale, 0.0, value) for scale in scales for value in stretches]
-    return np.array(turned + stretched)
+    return np.array(scaled + turned + stretched)
 
 
 def _inverse(maps: FloatArray) -> FloatArray:
