@@ -33,7 +33,6 @@ EXPANSION = 1.2  # the network errs toward the mean: its openings vary less than
 # over a syllable's. Speech is sure of itself for a syllable at least, also in a word that stands
 # alone; noise is not, and a short silence, as before a stop, leaves the lips where they are.
 SURE_SILENT = {0.2: (0.35, 0.65), 0.05: (0.1, 0.3)}
-READINESS = 0.03  # seconds for which lips are parted before speech, and after it
 LATEST = 5  # spectra whose mean stands for what is not heard yet
 # Probability of a sound at which its gesture is made at all; then it is made in full, where the
 # sound is about as likely as at its likeliest nearby.
@@ -101,8 +100,7 @@ def _spoken(silence: Float32Array) -> Float32Array:
     coming = np.full(SETTLING, silence[-LATEST:].mean(), np.float32)
     track = np.concatenate([silence, coming])
     rests = [_ramp(smooth(track, sigma), sure) for sigma, sure in SURE_SILENT.items()]
-    spoken = 1 - np.min(rests, axis=0)[: len(silence)]
-    return _widened(spoken, round(READINESS * FRAME_RATE))
+    return 1 - np.min(rests, axis=0)[: len(silence)]
 
 
 def _made(chance: Float32Array, seconds: float) -> Float32Array:
