@@ -113,7 +113,7 @@ def speed(speech: Speech) -> float:
 
 
 def _row(name: str, *cells: str) -> None:
-    click.echo(f"{name:34}" + "".join(f"{cell:>20}" for cell in cells))
+    click.echo(f"{name:34}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 def _spread(values: Sequence[float] | Float64Array) -> str:
