@@ -4,6 +4,9 @@ The pattern repeats with its tile, so its spectrum is a lattice of lines. A tran
 the lattice transformed: for each transformation that is tried, the frame's spectrum is sampled at
 the lines, and one small inverse transform gives the correlation with the synchronisation pattern
 at every position of the tile, for the picture and for its mirror image.
+
+Most pictures were only scaled and cropped. These are looked for first and by themselves: at each
+scale the picture is folded to one tile, which is what the reader will do, and so loses nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ SIDES = {
 SPAN = math.log(2) / 4 + 0.01  # of log scale to each side, so that the sizes overlap
 # Neighbouring candidates differ by this many pixels at opposite borders of the frame.
 STEP = 3.0
-FINER = 4  # times as near to each other are pictures that were only scaled: most crops
+STRAIGHT_STEP = 1.25  # the same of pictures that were only scaled
+BEST_STRAIGHT = 3
 SCAN_REACH = 7  # frequencies of the tile over which a frame's power spectrum is averaged
 REFINEMENTS = 2  # rounds around the best candidates, each at half the distance
 POLISHING = (2.0, 4.0, 8.0, 16.0)  # by which the steps shrink when a found geometry is polished
@@ -189,13 +193,52 @@ UPRIGHT = Geometry(SIDE, np.eye(2, 3), 0.0)
 
 def candidates(frames: list[LumaArray], pattern: Pattern) -> Iterator[Geometry]:
     """The likeliest geometries of a picture in frames, clear ones as soon as they are found."""
+    pictures = {side: _pictures(frames, side) for side in SIDES}
+    yield from _straight(pictures, pattern)
     unclear: list[Geometry] = []
     for side in SIDES:
-        best = _Scan.of(frames, side, pattern).best()
+        best = _Scan.of(pictures[side], side, pattern).best()
         yield from (geometry for geometry in best if geometry.score >= CLEAR_SCORE)
         unclear += [geometry for geometry in best if geometry.score < CLEAR_SCORE]
     likely = [geometry for geometry in unclear if geometry.score >= LEAST_SCORE]
     yield from sorted(likely, key=lambda geometry: -geometry.score)[:BEST_OVERALL]
+
+
+def _straight(pictures: dict[int, list[Float32Array]], pattern: Pattern) -> list[Geometry]:
+    """The likeliest geometries of a picture that was scaled, cropped or mirrored and no more."""
+    found: list[Geometry] = []
+    for side, windows in pictures.items():
+        for scale in _straight_scales(side):
+            found += [_best_place(picture, side, scale, pattern) for picture in windows]
+    found.sort(key=lambda geometry: -geometry.score)
+    best: list[Geometry] = []
+    for geometry in found:
+        apart = [abs(math.log(geometry.scale / g.scale)) > 2 * STRAIGHT_STEP / SIDE for g in best]
+        if geometry.score >= LEAST_SCORE and len(best) < BEST_STRAIGHT and all(apart):
+            best.append(geometry)
+    return best
+
+
+def _straight_scales(side: int) -> FloatArray:
+    """The scales at which pictures of a size are folded."""
+    return np.exp(_range(SPAN, STRAIGHT_STEP / side))
+
+
+def _best_place(picture: Float32Array, side: int, scale: float, pattern: Pattern) -> Geometry:
+    """The place, and whether mirrored or not, at which a scaled picture fits best."""
+    geometry = Geometry(side, np.diag([scale, scale, 0.0])[:2], 0.0)
+    whitened_tile = whitened(fold(geometry.put_upright(picture)))
+    for flip in (1, -1):
+        wanted = np.conj(spectrum_of(pattern.sync[:, ::flip]))
+        squares = np.real(np.fft.ifft2(whitened_tile * wanted)) ** 2
+        score = float(squares.max() / (squares.mean() + 1e-20))
+        if score > geometry.score:
+            place = np.array(np.unravel_index(int(squares.argmax()), squares.shape))[::-1]
+            # A mirrored pattern runs from the right border of its tile to the left.
+            offset = scale * (place + np.array([PERIOD if flip < 0 else 0, 0]))
+            matrix = np.column_stack([scale * np.diag([float(flip), 1.0]), offset])
+            geometry = Geometry(side, matrix, score)
+    return geometry
 
 
 def _fit(upright: Float32Array, pattern: Pattern) -> float:
@@ -224,13 +267,13 @@ def tried() -> int:
     """How many places are compared in a search: geometries, mirror images, positions."""
     refined = BEST_PER_SIDE * REFINEMENTS * len(_neighbours(1.0))
     maps = sum(len(_maps(side)) + refined for side in SIDES)
-    polished = (
-        len(SIDES) * BEST_PER_SIDE * LOOKS * len(POLISHING) * PASSES * len(_changes(1.0, 1.0))
-    )
-    return maps * 2 * GRID * GRID + polished
+    straight = sum(len(_straight_scales(side)) for side in SIDES) * 2 * PERIOD * PERIOD
+    polished = MOST_CANDIDATES * LOOKS * len(POLISHING) * PASSES * len(_changes(1.0, 1.0))
+    # Of each, the sum and the difference of the clip's beginning and end.
+    return 2 * (maps * 2 * GRID * GRID + straight) + polished
 
 
-MOST_CANDIDATES = len(SIDES) * BEST_PER_SIDE + BEST_OVERALL  # that a search gives
+MOST_CANDIDATES = BEST_STRAIGHT + len(SIDES) * BEST_PER_SIDE + BEST_OVERALL  # that a search gives
 
 
 @dataclass(frozen=True)
@@ -246,11 +289,7 @@ class _Scan:
     pattern: Pattern
 
     @staticmethod
-    def of(frames: list[LumaArray], side: int, pattern: Pattern) -> _Scan:
-        flats = [[flatten(resized(f, side)) for f in frames[w]] for w in _windows(len(frames))]
-        pictures = [np.mean(window, axis=0) for window in flats]
-        if len(pictures) > 1:
-            pictures = [pictures[0] + pictures[1], pictures[0] - pictures[1]]
+    def of(pictures: list[Float32Array], side: int, pattern: Pattern) -> _Scan:
         height, width = pictures[0].shape
         return _Scan(
             side,
@@ -343,6 +382,18 @@ def _windows(count: int) -> list[slice]:
     return [slice(0, length), slice(count - length, count)]
 
 
+def _pictures(frames: list[LumaArray], side: int) -> list[Float32Array]:
+    """The sum and the difference of the clip's flattened beginning and end, or all of a short one.
+
+    The second holds the mark if its polarity changed, and a host that stays the same no more.
+    """
+    flats = [[flatten(resized(f, side)) for f in frames[w]] for w in _windows(len(frames))]
+    pictures = [np.mean(window, axis=0) for window in flats]
+    if len(pictures) == 1:
+        return pictures
+    return [pictures[0] + pictures[1], pictures[0] - pictures[1]]
+
+
 def _padded_spectrum(flat: Float32Array) -> Complex64Array:
     """The whitened spectrum of a picture padded to twice its size, its centre at the origin."""
     import cv2
@@ -421,15 +472,14 @@ def _peaks(
 
 @lru_cache(maxsize=len(SIDES))
 def _maps(side: int) -> FloatArray:
-    """The maps (N, 2, 2) that are tried at a size: scale alone, with rotation, with stretch."""
+    """The maps (N, 2, 2) that are tried at a size: scale with rotation, scale with stretch."""
     step = STEP / side
     rotation, stretch = SIDES[side]
     scales, angles = _range(SPAN, step), _range(math.radians(rotation), step)
     stretches = [value for value in _range(stretch, 2 * step) if value != 0]
-    scaled = [_map(scale, 0.0, 0.0) for scale in _range(SPAN, step / FINER)]
     turned = [_map(scale, angle, 0.0) for scale in scales for angle in angles]
     stretched = [_map(scale, 0.0, value) for scale in scales for value in stretches]
-    return np.array(scaled + turned + stretched)
+    return np.array(turned + stretched)
 
 
 def _inverse(maps: FloatArray) -> FloatArray:
