@@ -100,7 +100,7 @@ def _spoken(silence: Float32Array) -> Float32Array:
     coming = np.full(SETTLING, silence[-LATEST:].mean(), np.float32)
     track = np.concatenate([silence, coming])
     rests = [_ramp(smooth(track, sigma), sure) for sigma, sure in SURE_SILENT.items()]
-    return 1 - np.min(rests, axis=0)[: len(silence)]
+    return np.asarray(1 - np.min(rests, axis=0)[: len(silence)], np.float32)
 
 
 def _made(chance: Float32Array, seconds: float) -> Float32Array:
@@ -127,7 +127,8 @@ def _made(chance: Float32Array, seconds: float) -> Float32Array:
 def _widened(track: Float32Array, reach: int) -> Float32Array:
     """The largest value within so many spectra on each side."""
     padded = np.pad(track, reach, mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
+    return np.asarray(windows.max(axis=1), np.float32)
 
 
 def _ramp(chance: Float32Array, sure: tuple[float, float]) -> Float32Array:

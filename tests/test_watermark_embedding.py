@@ -109,6 +109,14 @@ def test_what_skin_will_save_is_given_to_the_rest():
     assert rise == pytest.approx(MOST_LIFT / plain._lift, rel=0.05)
 
 
+def test_who_stands_still_has_the_target_psnr_after_the_first_frames():
+    luma = np.random.default_rng(0).integers(100, 110, (256, 256)).astype(np.uint8)
+    mask = renewed(luma, skin_in_the_middle())
+    assert np.mean(mask.amplitude**2) > 1.2 * 4.0
+    mask.renew(luma, skin_in_the_middle())
+    assert np.mean(mask.amplitude**2) == pytest.approx(4.0, rel=0.15)
+
+
 def test_a_middle_that_hides_the_bits_is_marked_more_strongly():
     rng = np.random.default_rng(0)
     flat = rng.integers(125, 131, (512, 512)).astype(np.uint8)
@@ -126,6 +134,12 @@ def renewed(luma, chroma=None):
     mask = Mask(*luma.shape, power=4.0 + 1 / 12)
     mask.renew(luma, chroma)
     return mask
+
+
+def skin_in_the_middle():
+    chroma = np.full((2, 128, 128), 128, np.uint8)
+    chroma[:, 40:88, 40:88] = np.array([110, 150])[:, None, None]
+    return chroma
 
 
 def skin_on_the_left():

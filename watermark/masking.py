@@ -91,7 +91,10 @@ class Mask:
         self._shares = shares * _smoothed(_gains(skin, self._motion))
         if not self.amplitude.any():
             self.stress_middle(1.0)
+            return
         wanted = self._wanted()
+        # What was expected to move may stand still; then it has had its share.
+        wanted *= np.float32(min(1.0, self._strength / math.sqrt(float(np.mean(wanted**2)))))
         changed = np.abs(wanted - self.amplitude) > TOLERANCE * self.amplitude
         self.amplitude[changed] = wanted[changed]
 
