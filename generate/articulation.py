@@ -38,7 +38,7 @@ LATEST = 5  # spectra whose mean stands for what is not heard yet
 # sound is about as likely as at its likeliest nearby.
 SURE_MADE, SURE_WHERE = (0.15, 0.3), (0.7, 0.95)
 NEARBY = 0.06  # seconds on each side
-MEETING, MAKING = 0.03, 0.07  # seconds in which lips come together, in which a gesture is made
+MEETING, MAKING = 0.02, 0.07  # seconds in which lips come together, in which a gesture is made
 OPENING_SIGMA, CLOSING_SIGMA = 0.03, 0.018  # seconds; lips part slower than they meet
 SHAPE_SIGMA = 0.04  # seconds; rounding spreads over its neighbours (coarticulation)
 SETTLING = round(

@@ -111,7 +111,7 @@ def test_weights_are_weights_and_nothing_jumps(talk):
     assert motion.expression.max() <= 1
     eyes = [index for name, index in ARKIT_INDEX.items() if name.startswith("eye")]
     steps = np.abs(np.diff(np.delete(motion.expression, eyes, axis=1), axis=0))
-    assert steps.max() < 0.24  # the jaw, as lips meet
+    assert steps.max() < 0.28  # the jaw, as lips meet
     assert np.abs(np.diff(motion.rotation, axis=0)).max() < 2.5  # as fast as people's heads
     assert np.abs(np.diff(motion.translation, axis=0)).max() < 0.2
 
