@@ -73,8 +73,9 @@ class Embedder:
             height: Of the luma plane, in pixels, 96 or more.
             width: Of the luma plane, in pixels, 96 or more.
             key: Who has it can read, forge and remove the watermark.
-            psnr: Peak signal-to-noise ratio of marked frames against the unmarked ones, in dB, once
-                faces move; up to 1.7 less while they do not, and more where much else moves.
+            psnr: Peak signal-to-noise ratio of marked frames against the unmarked ones, in dB, or
+                more where much moves. Where skin is seen the first three frames may have some
+                decibels less, for they are marked as if it moved already.
 
         Raises:
             WatermarkError: The frame is too small, or the identifier has more than 48 bits.

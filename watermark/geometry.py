@@ -25,6 +25,7 @@ from vasari.watermark.pattern import HIGHEST_FREQUENCY, Pattern, shape
 from vasari.watermark.tiles import (
     PERIOD,
     SIDE,
+    ComplexArray,
     Float32Array,
     FloatArray,
     LumaArray,
@@ -206,10 +207,11 @@ def candidates(frames: list[LumaArray], pattern: Pattern) -> Iterator[Geometry]:
 
 def _straight(pictures: dict[int, list[Float32Array]], pattern: Pattern) -> list[Geometry]:
     """The likeliest geometries of a picture that was scaled, cropped or mirrored and no more."""
+    wanted = {flip: np.conj(spectrum_of(pattern.sync[:, ::flip])) for flip in (1, -1)}
     found: list[Geometry] = []
     for side, windows in pictures.items():
         for scale in _straight_scales(side):
-            found += [_best_place(picture, side, scale, pattern) for picture in windows]
+            found += [_best_place(picture, side, scale, wanted) for picture in windows]
     found.sort(key=lambda geometry: -geometry.score)
     best: list[Geometry] = []
     for geometry in found:
@@ -224,13 +226,14 @@ def _straight_scales(side: int) -> FloatArray:
     return np.exp(_range(SPAN, STRAIGHT_STEP / side))
 
 
-def _best_place(picture: Float32Array, side: int, scale: float, pattern: Pattern) -> Geometry:
-    """The place, and whether mirrored or not, at which a scaled picture fits best."""
+def _best_place(
+    picture: Float32Array, side: int, scale: float, wanted: dict[int, ComplexArray]
+) -> Geometry:
+    """The place at which a scaled picture fits best the pattern or, at -1, its mirror image."""
     geometry = Geometry(side, np.diag([scale, scale, 0.0])[:2], 0.0)
     whitened_tile = whitened(fold(geometry.put_upright(picture)))
-    for flip in (1, -1):
-        wanted = np.conj(spectrum_of(pattern.sync[:, ::flip]))
-        squares = np.real(np.fft.ifft2(whitened_tile * wanted)) ** 2
+    for flip, spectrum in wanted.items():
+        squares = np.real(np.fft.ifft2(whitened_tile * spectrum)) ** 2
         score = float(squares.max() / (squares.mean() + 1e-20))
         if score > geometry.score:
             place = np.array(np.unravel_index(int(squares.argmax()), squares.shape))[::-1]
