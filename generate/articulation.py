@@ -29,14 +29,17 @@ Float32Array = npt.NDArray[np.float32]
 REST = 0.12  # of the network's opening: what it gives to lips that are at rest
 WIDEST = 1.15  # of the usual range: laughter and shouts
 EXPANSION = 1.2  # the network errs toward the mean: its openings vary less than real ones
+# Small openings are shown a little larger than they are, so that a voice whose vowels are narrow,
+# as French ones are heard to be, does not mumble.
+EVENING = 0.75  # the power of an opening that is shown
 # Probability of silence at which lips start to, and do, rest: over a word's length (seconds), and
 # over a syllable's. Speech is sure of itself for a syllable at least, also in a word that stands
 # alone; noise is not, and a short silence, as before a stop, leaves the lips where they are.
-SURE_SILENT = {0.2: (0.35, 0.65), 0.05: (0.1, 0.3)}
+SURE_SILENT = {0.2: (0.33, 0.63), 0.05: (0.1, 0.3)}
 LATEST = 5  # spectra whose mean stands for what is not heard yet
 # Probability of a sound at which its gesture is made at all; then it is made in full, where the
 # sound is about as likely as at its likeliest nearby.
-SURE_MADE, SURE_WHERE = (0.15, 0.3), (0.7, 0.95)
+SURE_MADE, SURE_WHERE = (0.18, 0.33), (0.85, 0.99)
 NEARBY = 0.06  # seconds on each side
 MEETING, MAKING = 0.02, 0.07  # seconds in which lips come together, in which a gesture is made
 OPENING_SIGMA, CLOSING_SIGMA = 0.03, 0.018  # seconds; lips part slower than they meet
@@ -88,7 +91,8 @@ def move_mouth(heard: Heard) -> Articulation:
     spoken = _spoken(chances[:, SILENCE])
     looks = (chances @ LOOKS).T * spoken
     rounding, spreading, hissing = (smooth(look, SHAPE_SIGMA) for look in looks)
-    wide = np.clip(EXPANSION * (heard.opening - REST) / (1 - REST), 0, WIDEST)
+    wide = np.maximum(EXPANSION * (heard.opening - REST) / (1 - REST), 0)
+    wide = np.minimum(wide**EVENING, WIDEST)
     met = _made(chances[:, BILABIAL], MEETING)
     opening = _move_lips(np.asarray(wide * spoken, np.float32)) * (1 - met)
     biting, pressing = (_made(chances[:, group], MAKING) for group in (LABIODENTAL, BILABIAL))
