@@ -1,12 +1,13 @@
 """What happens to clips on their way: encoding, scaling, blur, noise, colour.
 
-The changes are drawn once and applied to the real and to the generated crop of a pair alike, so
-that no change tells the class.
+Both classes go through changes drawn from the same chances, so that no change tells the class. The
+crops of a pair lie alike (`Change.alike`), but how much is lost on the way differs between them, so
+that how sharp or how blocky a face is does not tell it either.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,10 @@ class Change:
             codec=codec,
             quality=int(random.integers(*qualities)),
         )
+
+    def alike(self, other: Change) -> Change:
+        """This change of a crop that is cut and turned as another is."""
+        return replace(self, left=other.left, top=other.top, flip=other.flip)
 
     def apply(self, crop: ImageArray, side: int) -> ImageArray:
         """Change a crop, (S, S, 3) uint8 with S >= side, into one of (side, side, 3)."""

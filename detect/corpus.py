@@ -1,9 +1,9 @@
 """A benchmark corpus: generated and real clips of the same people, made alike but for the face.
 
 Every clip is one of a pair. A pair shares a source (a still portrait, or a stretch of a real
-video), a framing, a camera path, a frame rate, a length and an encoder; one clip of it shows the
-source as it is, the other what our generator makes of its first picture. What differs between
-the classes is what a detector should see.
+video), a framing, a camera path, what surrounds the head, a frame rate, a length, an encoder and a
+bit rate; one clip of it shows the source as it is, the other what our generator makes of its first
+picture. What differs between the classes is what a detector should see.
 
 Both are marked before they are encoded: the generated with Vasari's mark, the real ones under a
 key that is thrown away, so that a mark says nothing about the class.
@@ -17,6 +17,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.detect.crops import FaceFinder
-from vasari.detect.encoding import Encoding, decode, encode
+from vasari.detect.encoding import Encoding, decode, encode, encode_to_size
 from vasari.errors import InputError, OutputError, VasariError
 from vasari.generate.controls import Controls
 from vasari.generate.portrait import Frame, Portrait
@@ -48,6 +49,10 @@ SCALES = (1.0, 1.0, 0.75, 0.5)  # of the frame before it is encoded
 MIN_SIDE = 192  # pixels of an encoded frame: smaller, and there is no face to look at
 # The camera, as a share of the frame: how far it wanders and zooms during a clip.
 CAMERA_DRIFT, CAMERA_ZOOM = 0.03, 0.06
+# A clip shows its own frames within the first, and the pair's first picture beyond the second, as
+# shares of the way from the middle to a side. What is farther from the face would tell the classes
+# apart without it: shoulders that sway, a backdrop that was filled.
+WINDOW = (0.8, 0.94)
 LEAD_IN = 1.0  # seconds of motion that are left out: the portrait comes to life in them
 OWN_MOTION = 0.5  # of the videos: their first picture moves as they do
 TOUCHED_UP = 0.75  # of the generated clips: it is what `vasari generate` does unless told not to
@@ -102,7 +107,6 @@ class Clip:
     height: int
     fps: float
     frames: int
-    crf: int
     preset: str
     bit_rate: int  # bits per second
     file: str  # the source's name
@@ -240,7 +244,7 @@ def read_manifest(corpus: Path) -> list[Clip]:
 
 
 def _clip_of(row: dict[str, str]) -> Clip:
-    numbers = {"width": int, "height": int, "fps": float, "frames": int, "crf": int}
+    numbers = {"width": int, "height": int, "fps": float, "frames": int}
     kinds: dict[str, Callable[[str], object]] = {**numbers, "bit_rate": int}
     return Clip(**{f.name: kinds.get(f.name, str)(row[f.name]) for f in fields(Clip)})  # type: ignore[arg-type]
 
@@ -252,7 +256,7 @@ def _build_pair(plan: Plan, origin: Origin, output: Path) -> None:
         return
     random = np.random.default_rng(int(_digest(f"{plan.seed} {origin.name}")[:8], 16))
     pair = Pair.draw(origin, plan, random)
-    clips = [_write_clip(pair, label, pictures, output) for label, pictures in pair.pictures()]
+    clips = _write_clips(pair, output)
     _replace(row, json.dumps([asdict(clip) for clip in clips]).encode())
 
 
@@ -302,7 +306,7 @@ class Pair:
         )
 
     def pictures(self) -> Iterator[tuple[str, Iterator[ImageArray]]]:
-        """Label and frames of each of the two clips, before they are marked and encoded."""
+        """Label and frames of the real and of the generated clip, before they are marked."""
         natural = self.natural * self.count if self.origin.still else self.natural
         yield REAL, self._filmed(natural)
         yield GENERATED, self._filmed(self.rendered())
@@ -334,29 +338,40 @@ class Pair:
         return round(LEAD_IN * self.fps) if long else 0, motion
 
     def _filmed(self, frames: Iterable[ImageArray]) -> Iterator[ImageArray]:
-        """Frames as the wandering camera sees them."""
-        import cv2
+        """Frames as the wandering camera sees them, in the surroundings of the first picture."""
+        window = _window(self.portrait.size)
+        for frame, place in zip(frames, self.camera, strict=False):
+            around = _seen(self.natural[0], place)
+            own = _seen(frame, place)
+            yield np.rint(around + window * (own.astype(np.float32) - around)).astype(np.uint8)
 
-        for frame, (right, down, zoom) in zip(frames, self.camera, strict=False):
-            size = len(frame)
-            middle = (size - 1) / 2
-            scale = 1 / zoom
-            warp = np.array(
-                [
-                    [scale, 0, middle * (1 - scale) + right * size],
-                    [0, scale, middle * (1 - scale) + down * size],
-                ]
-            )
-            yield np.asarray(
-                cv2.warpAffine(
-                    frame,
-                    warp,
-                    (size, size),
-                    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                    borderMode=cv2.BORDER_REFLECT_101,
-                ),
-                np.uint8,
-            )
+
+def _seen(picture: ImageArray, place: npt.NDArray[np.float64]) -> ImageArray:
+    """A picture, (S, S, 3) uint8, as the camera sees it from a place: right, down, zoom."""
+    import cv2
+
+    right, down, zoom = place
+    size, scale = len(picture), 1 / zoom
+    rest = (size - 1) / 2 * (1 - scale)
+    warp = np.array([[scale, 0, rest + right * size], [0, scale, rest + down * size]])
+    seen = cv2.warpAffine(
+        picture,
+        warp,
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    return np.asarray(seen, np.uint8)
+
+
+@lru_cache(maxsize=len(SIZES))
+def _window(size: int) -> npt.NDArray[np.float32]:
+    """How much of its own frame a clip shows, (size, size, 1) 0..1: a square of round corners."""
+    line = np.abs(np.linspace(-1, 1, size))
+    away = (line[:, None] ** 4 + line**4) ** 0.25
+    own, shared = WINDOW
+    fall = np.clip((shared - away) / (shared - own), 0, 1)
+    return np.asarray(fall**2 * (3 - 2 * fall), np.float32)[..., None]
 
 
 def _controls(random: Generator) -> Controls:
@@ -415,10 +430,28 @@ def _start(origin: Origin, rate: float, count: int) -> int:
     return max(total - count, 0) * origin.part // max(origin.parts, 1)
 
 
-def _write_clip(pair: Pair, label: str, pictures: Iterable[ImageArray], output: Path) -> Clip:
-    """Mark, encode and crop one clip."""
+def _write_clips(pair: Pair, output: Path) -> list[Clip]:
+    """Mark, encode and crop both clips, the generated one into as many bytes as the real one.
+
+    At the same quality they would differ in size: a face that moves costs more than a still, one
+    that was generated less than one that was filmed.
+    """
+    (_, real), (_, generated) = (
+        (label, list(marked(pictures, label, pair.portrait.size)))
+        for label, pictures in pair.pictures()
+    )
+    length = min(len(real), len(generated))  # some speech is short
+    filmed = encode(real[:length], pair.encoding, pair.fps)
+    made = encode_to_size(generated[:length], pair.encoding, pair.fps, len(filmed))
+    return [
+        _write_clip(pair, label, encoded, output)
+        for label, encoded in ((REAL, filmed), (GENERATED, made))
+    ]
+
+
+def _write_clip(pair: Pair, label: str, encoded: bytes, output: Path) -> Clip:
+    """Write one clip and its crops."""
     name = f"{pair.origin.name}-{label}"
-    encoded = encode(marked(pictures, label, pair.portrait.size), pair.encoding, pair.fps)
     frames = list(decode(encoded))
     _replace(output / "clips" / f"{name}.mp4", encoded)
     _replace(output / "crops" / f"{name}.png", _png(face_crops(frames, name)))
@@ -438,7 +471,6 @@ def _write_clip(pair: Pair, label: str, pictures: Iterable[ImageArray], output: 
         height=pair.encoding.height,
         fps=pair.fps,
         frames=len(frames),
-        crf=pair.encoding.crf,
         preset=pair.encoding.preset,
         bit_rate=round(8 * len(encoded) * pair.fps / len(frames)),
         file=pair.origin.path.name,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -19,8 +20,13 @@ class Encoding:
 
     width: int  # pixels, even
     height: int
-    crf: int  # constant rate factor of x264: 18 is taken for lossless, 40 is ugly
+    crf: float  # constant rate factor of x264: 18 is taken for lossless, 40 is ugly
     preset: str = "veryfast"
+
+
+CLOSE = 0.01  # of the wanted size: nearer than most single steps of x264 come
+TRIES = 5
+HALVING = 6.0  # of the constant rate factor, which halves the size, about
 
 
 def encode(planes: Iterable[ImageArray], encoding: Encoding, fps: float) -> bytes:
@@ -44,6 +50,30 @@ def encode(planes: Iterable[ImageArray], encoding: Encoding, fps: float) -> byte
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return memory.getvalue()
+
+
+def encode_to_size(
+    planes: Sequence[ImageArray], encoding: Encoding, fps: float, size: int
+) -> bytes:
+    """Encode as `encode` does, with the constant rate factor that gives about so many bytes.
+
+    Args:
+        planes: I420 frames, (3 H / 2, W) uint8 each.
+        encoding: whose factor is tried first.
+        fps: frames per second.
+        size: wanted, in bytes.
+    """
+    best = b""
+    crf = encoding.crf
+    for _ in range(TRIES):
+        encoded = encode(planes, replace(encoding, crf=crf), fps)
+        if not best or abs(len(encoded) - size) < abs(len(best) - size):
+            best = encoded
+        excess = math.log(len(encoded) / size)
+        if abs(excess) < CLOSE:
+            break
+        crf = min(max(crf + HALVING * excess / math.log(2), 0.0), 51.0)
+    return best
 
 
 def decode(clip: bytes) -> Iterator[ImageArray]:

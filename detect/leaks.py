@@ -65,7 +65,6 @@ def metadata(clip: Clip) -> list[float]:
         clip.height,
         clip.fps,
         clip.frames,
-        clip.crf,
         len(clip.preset),
         clip.bit_rate,
         clip.bit_rate / pixels,

@@ -1,7 +1,7 @@
 """Train a detector on a corpus: `vasari train detector CORPUS -o DETECTOR.onnx`.
 
-Each batch holds pairs: a real crop, and a fake of the same picture that went through the same
-encoding, scaling and colours. Needs PyTorch and onnx (any recent, CPU is enough): the extra
+Each batch holds pairs: a real crop, and a fake of the same picture, both encoded, scaled and
+coloured as by chance. Needs PyTorch and onnx (any recent, CPU is enough): the extra
 ``vasari[train]``.
 """
 
@@ -113,12 +113,15 @@ class Sampler:
         return images, torch.tensor([0.0, 1.0]).repeat(size)
 
     def pair(self) -> tuple[ImageArray, ImageArray]:
-        """A real crop and a fake of the same picture, changed alike."""
+        """A real crop and a fake of the same picture, cut alike."""
         index = int(self._random.choice(len(self._faces.real), p=self._faces.chances))
         real, fake = self._raw(index)
         slack = CROP_SIDE - self._side
-        change = Change.draw(self._random, slack) if self._options.changed else Change.none(slack)
-        return change.apply(real, self._side), change.apply(fake, self._side)
+        if not self._options.changed:
+            middle = Change.none(slack)
+            return middle.apply(real, self._side), middle.apply(fake, self._side)
+        first, second = (Change.draw(self._random, slack) for _ in range(2))
+        return first.apply(real, self._side), second.alike(first).apply(fake, self._side)
 
     def _raw(self, index: int) -> tuple[ImageArray, ImageArray]:
         faces, random = self._faces, self._random

@@ -1,4 +1,4 @@
-"""Training the detector: pairs changed alike, and networks that OpenCV runs as PyTorch does."""
+"""Training the detector: pairs cut alike, and networks that OpenCV runs as PyTorch does."""
 
 from __future__ import annotations
 
@@ -40,13 +40,25 @@ def test_opencv_gives_what_pytorch_gives(crops, tmp_path):
     assert np.allclose(maps.mean(axis=(1, 2)), scores(network, shown), atol=1e-4)
 
 
-def test_a_pair_is_changed_alike(crops):
+def test_original_pairs_are_cut_alike_and_else_unchanged(crops):
     faces = Faces(crops, crops.copy(), np.full(6, 1 / 6), np.arange(6))
-    sampler = Sampler(faces, 112, Options(pseudo=False), np.random.default_rng(1))
-    images, labels = sampler.batch(8)
+    options = Options(changed=False, pseudo=False)
+    images, labels = Sampler(faces, 112, options, np.random.default_rng(1)).batch(8)
     assert images.shape == (16, 3, 112, 112)
     assert labels.tolist() == [0, 1] * 8
     assert torch.equal(images[::2], images[1::2])
+
+
+def test_a_pair_lies_alike_but_loses_differently(crops):
+    faces = Faces(crops, crops.copy(), np.full(6, 1 / 6), np.arange(6))
+    sampler = Sampler(faces, 112, Options(pseudo=False), np.random.default_rng(1))
+    images, _ = sampler.batch(40)
+    real, fake = images[::2].mean(dim=1).flatten(1), images[1::2].mean(dim=1).flatten(1)
+    likeness = [
+        float(torch.corrcoef(torch.stack(pair))[0, 1]) for pair in zip(real, fake, strict=True)
+    ]
+    assert np.mean(likeness) > 0.9
+    assert not torch.allclose(real, fake, atol=0.01)
 
 
 def test_pseudo_fakes_differ_from_their_source(crops):
