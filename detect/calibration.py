@@ -91,13 +91,16 @@ def platt(real: FloatArray, generated: FloatArray) -> tuple[float, float]:
     return float(slope), float(offset)
 
 
-def logistic(samples: FloatArray, targets: FloatArray, weights: FloatArray) -> FloatArray:
-    """Logistic regression by Newton's method, with RIDGE on all coefficients.
+def logistic(
+    samples: FloatArray, targets: FloatArray, weights: FloatArray, ridge: float = RIDGE
+) -> FloatArray:
+    """Logistic regression by Newton's method.
 
     Args:
         samples: (n, k).
         targets: (n,) 0..1.
         weights: (n,) of the samples.
+        ridge: on all coefficients.
 
     Returns:
         (k + 1,): the slopes, then the offset.
@@ -106,9 +109,9 @@ def logistic(samples: FloatArray, targets: FloatArray, weights: FloatArray) -> F
     values = np.zeros(design.shape[1])
     for _ in range(NEWTON_STEPS):
         p = 1 / (1 + np.exp(-np.clip(design @ values, -30, 30)))
-        slope = design.T @ (weights * (p - targets)) + RIDGE * values
+        slope = design.T @ (weights * (p - targets)) + ridge * values
         bend = (design * (weights * p * (1 - p))[:, None]).T @ design
-        step = np.linalg.solve(bend + RIDGE * np.eye(len(values)), slope)
+        step = np.linalg.solve(bend + ridge * np.eye(len(values)), slope)
         values -= step
         if np.abs(step).max() < 1e-8:
             break

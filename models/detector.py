@@ -59,7 +59,7 @@ class Movement:
     spreads: tuple[float, ...]
     weights: tuple[float, ...]
     offset: float
-    operating: Operating  # for the log odds of a clip's frames plus those of its movement
+    operating: Operating  # for these log odds, the mean over the stretches of a clip
 
     def log_odds(self, features: Sequence[float]) -> float:
         """The log odds that a face was generated that changes so."""

@@ -19,10 +19,10 @@ class Weights:
 
 ZOO = {
     "detector.onnx": Weights(
-        "deee634f26ee07fee638648d409885573ae55ab1c795dc07681b1091953f8874", "detector.md"
+        "d8fb573aa5e023c11cb6649b40fd9201525efaf3d75670cda62f3ca8ac469d30", "detector.md"
     ),
     "detector.json": Weights(
-        "d873f020e2cced04526eb568e6c66942b124ecfec8374a9d5c6d29df8cd7ffc4", "detector.md"
+        "afc43c32cc26157a5ff57f219a4a70e0cb670f557dbf560fc8ad858f03ccc6de", "detector.md"
     ),
 }
 

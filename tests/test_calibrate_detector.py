@@ -46,7 +46,7 @@ def test_logistic_against_scikit_learn():
 
 
 def test_movement_is_learned(seen):
-    head = c._movement(seen, POINT)
+    head = c._movement(seen)
     assert head.weights[0] > 3 * abs(head.weights[1])
     assert head.log_odds([2.0, 0.0]) > 1
     assert head.log_odds([0.0, 0.0]) < -1
@@ -56,29 +56,29 @@ def test_movement_is_learned(seen):
 def test_stills_teach_no_movement(seen):
     """Only their animated clips move: they would teach what stills look like."""
     still = [looked(f"s{k}", True, np.array([-9.0, 9.0]), video=False) for k in range(50)]
-    taught, alone = c._movement([*seen, *still], POINT), c._movement(seen, POINT)
+    taught, alone = c._movement([*seen, *still]), c._movement(seen)
     assert taught.weights == alone.weights
     assert taught.operating != alone.operating  # but are judged
-    assert c._movement(still, POINT) is None
+    assert c._movement(still) is None
 
 
 def test_nobody_is_judged_by_his_own_clips(seen):
     """One person's mislabelled clips do not hide themselves."""
     odd = [looked("odd", False, np.array([9.0, 9.0])) for _ in range(200)]
-    head = c._movement([*seen, *odd], POINT)
+    head = c._movement([*seen, *odd])
     assert head.operating.false_alarm_rate <= FALSE_ALARMS
     assert head.operating.miss_rate > 0.5
 
 
 def test_every_person_weighs_the_same(seen):
     many = [*seen, *[each for each in seen if each.person == "p0"] * 50]
-    once, often = c._regression(seen, POINT), c._regression(many, POINT)
+    once, often = c._regression(seen), c._regression(many)
     for point in ([0.0, 0.0], [2.0, 0.0]):
         assert often.log_odds(point) == pytest.approx(once.log_odds(point), abs=0.7)
 
 
 def test_a_calibration_with_movement_survives_its_file(seen, tmp_path):
-    head = c._regression(seen, POINT)
+    head = c._regression(seen)
     made = Calibration(POINT, POINT, (1.0, 2.0), (3.0, 4.0), 112, head)
     c.write_calibration(made, tmp_path / "a.onnx")
     assert c.read_calibration(tmp_path / "a.onnx") == made

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
 from vasari.detect import constancy as c
-from vasari.models.detector import Movement, Operating
+from vasari.detect.scoring import FrameScore, weigh
+from vasari.models.detector import Calibration, Movement, Operating
 
 POINT = Operating(1.0, 0.0, 0.8, 0.01, 0.1, 0.3, 0.05)
 EVEN = np.zeros(len(c.FEATURES))
@@ -90,3 +93,14 @@ def test_log_odds_of_movement():
     assert head.log_odds([1.0, 2.0]) == 0.5
     assert head.log_odds([2.0, 0.0]) == 0.5 + 3 + 1
     assert head.log_odds([1e9, 2.0]) == 0.5 + 9  # counts no more than three spreads
+
+
+def test_a_face_that_speaks_is_judged_by_its_movement():
+    moving = dataclasses.replace(POINT, threshold=0.6)
+    head = Movement((0.0,), (1.0,), (1.0,), 0.0, moving)
+    frame = FrameScore(0.0, 5.0, 100.0, None, (1.0, 1.0), np.zeros((1, 1)))  # type: ignore[arg-type]
+    calibration = Calibration(POINT, POINT, (0.0, 1.0), (0.0, 1.0), 112, head)
+    assert weigh([frame], -2.0, calibration) == (-2.0, moving)
+    assert weigh([frame], None, calibration) == (5.0, POINT)
+    frames_only = dataclasses.replace(calibration, movement=None)
+    assert weigh([frame], -2.0, frames_only) == (5.0, POINT)
