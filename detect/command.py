@@ -96,8 +96,15 @@ class _Lines:
             rate = f", {detection.frame_rate:g} frames/s" if detection.frame_rate else ""
             click.echo(
                 f"  a face of {face:.0f} pixels in {len(detection.frames)} of "
-                f"{detection.sampled} sampled frames{rate}"
+                f"{detection.sampled} sampled frames{rate}, judged by {_grounds(detection)}"
             )
+
+
+def _grounds(detection: Detection) -> str:
+    """What a detection rests on, in words."""
+    if detection.movement is not None:
+        return "how it changes while it speaks"
+    return "single frames" if detection.frame_rate else "this picture alone"
 
 
 class _Json:

@@ -114,6 +114,15 @@ def _inside(start: float, side: int, limit: int) -> int:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A part of a video."""
+
+    start: float  # seconds
+    end: float
+    frames: list[ImageArray]  # (H, W, 3) uint8 sRGB each
+
+
+@dataclass(frozen=True)
 class Media:
     """A video or an image that can be looked at."""
 
@@ -133,8 +142,8 @@ class Media:
             return iter([(0.0, read_picture(self.path))])
         return _sampled(self.path, max(SAMPLE_STEP, self.duration / MAX_SAMPLES))
 
-    def stretches(self, seconds: float, rate: float, most: int) -> Iterator[list[ImageArray]]:
-        """Stretches of a video at equal distances, as frames at no more than a rate.
+    def stretches(self, seconds: float, rate: float, most: int) -> Iterator[Stretch]:
+        """Stretches of a video at equal distances, their frames at no more than a rate.
 
         Args:
             seconds: of each.
@@ -151,7 +160,8 @@ class Media:
         for index in range(count):
             start = room * (index + 0.5) / count if count > 1 else room / 2
             frames = _sampled(self.path, 1 / rate, start)
-            yield [frame for _, frame in takewhile(lambda each: each[0] < seconds, frames)]
+            kept = [frame for _, frame in takewhile(lambda each: each[0] < seconds, frames)]
+            yield Stretch(start, min(start + seconds, self.duration), kept)
 
 
 def open_media(path: Path | str) -> Media:

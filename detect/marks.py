@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from vasari.detect.constancy import RATE
 from vasari.detect.corpus import GENERATED, Pair, Plan, marked
-from vasari.detect.crops import SAMPLE_STEP
+from vasari.detect.crops import SAMPLE_STEP, Stretch
 from vasari.detect.encoding import decode, encode
-from vasari.detect.scoring import Detector, weigh
+from vasari.detect.scoring import Detector, mean_movement, weigh
 from vasari.errors import VasariError
 from vasari.generate.marking import to_i420
 
@@ -59,6 +59,7 @@ def _probability(pair: Pair, planes: Iterable[ImageArray], detector: Detector) -
     scores, _ = detector.look(sampled)
     if not scores:
         return None
-    movement = detector.movement([frames[:: max(round(pair.fps / RATE), 1)]])
-    evidence, operating = weigh(scores, movement, detector.calibration)
+    kept = frames[:: max(round(pair.fps / RATE), 1)]
+    moved = detector.moved([Stretch(0.0, len(frames) / pair.fps, kept)])
+    evidence, operating = weigh(scores, mean_movement(moved), detector.calibration)
     return operating.probability(evidence)

@@ -34,8 +34,8 @@ Progress = Callable[[int, int], None]
 
 SEED = 3  # draws how validation clips are encoded anew
 ANEW_CRF = (20, 40)
-# Of the regression on movement. Of 0.0001, 0.001, 0.003 and so on to 1 it is the one by which people
-# who were left out of the teaching are judged best.
+# Of the regression on movement. Of 0.0001, 0.001, 0.003 and so on to 1 it is the one by which
+# people who were left out of the teaching are judged best.
 RIDGE = 0.03
 EVEN = Operating(1.0, 0.0, 0.5, 0.0, 0.0, 0.5, 0.0)  # of odds whose lines are not drawn yet
 VALIDATION, VIDEO = "validation", "video"  # as the manifest calls them
@@ -147,7 +147,7 @@ def _looked(corpus: Path, clip: Clip, detector: Detector, movement: bool) -> Ite
 def _look(path: Path, clip: Clip, detector: Detector, movement: bool) -> Looked:
     media = open_media(path)
     frames, _ = detector.look(media.samples())
-    found = list(movements(stretches(media))) if movement else []
+    found = [each for _, each in movements(stretches(media))] if movement else []
     mean = np.mean(found, axis=0) if found else None
     return Looked(clip.person, clip.label == GENERATED, clip.kind == VIDEO, frames, mean)
 

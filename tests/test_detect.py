@@ -15,7 +15,17 @@ from vasari.detect import crops, heatmap
 from vasari.detect.command import detect
 from vasari.detect.crops import Box, FaceFinder, open_media
 from vasari.detect.encoding import Encoding, decode, encode
-from vasari.detect.scoring import WEAK, Decision, Detector, FrameScore, suspicious_seconds
+from vasari.detect.scoring import (
+    WEAK,
+    Decision,
+    Detector,
+    FrameScore,
+    Interval,
+    Moved,
+    mean_movement,
+    suspicious_seconds,
+    suspicious_stretches,
+)
 from vasari.errors import InputError, VideoError
 from vasari.generate.marking import to_i420
 from vasari.models.detector import Calibration, Operating
@@ -99,9 +109,10 @@ def test_frames_are_sampled_by_time(talk):
 def test_stretches_lie_apart(talk):
     media = open_media(talk)
     (whole,) = media.stretches(2.0, 12.5, 3)
-    assert len(whole) == 20  # the video has no more than ten frames a second
+    assert len(whole.frames) == 20  # the video has no more than ten frames a second
     stretches = list(media.stretches(0.5, 5.0, 2))
-    assert [len(stretch) for stretch in stretches] == [3, 3]
+    assert [len(stretch.frames) for stretch in stretches] == [3, 3]
+    assert stretches[0].end == stretches[0].start + 0.5 < stretches[1].start
     assert list(open_media_of_a_picture(talk.parent).stretches(2.0, 12.5, 3)) == []
 
 
@@ -113,7 +124,7 @@ def open_media_of_a_picture(folder):
 def test_stretches_are_sought(tmp_path):
     shades = [np.full((64, 64, 3), 8 * k, np.uint8) for k in range(30)]
     media = open_media(write_video(tmp_path / "shades.mp4", shades))
-    firsts = [stretch[0].mean() / 8 for stretch in media.stretches(0.5, 10.0, 3)]
+    firsts = [stretch.frames[0].mean() / 8 for stretch in media.stretches(0.5, 10.0, 3)]
     assert firsts == pytest.approx([4, 13, 21], abs=1.1)
 
 
@@ -207,6 +218,14 @@ def test_suspicious_seconds_are_ordered():
     assert first.start < 4.5 < first.end  # the 9s lie at 4 to 5 s
     assert second.start < 1.5 < second.end
     assert second.end < first.start
+
+
+def test_suspicious_stretches_are_ordered():
+    odds = {0.0: 2.0, 3.0: -1.0, 6.0: 4.0}
+    moved = [Moved(Interval(start, start + 2), value) for start, value in odds.items()]
+    assert suspicious_stretches(moved, POINT) == ((6.0, 8.0), (0.0, 2.0))
+    assert mean_movement(moved) == pytest.approx(5 / 3)
+    assert mean_movement([]) is None
 
 
 def test_heat_is_drawn_where_the_evidence_is(astronaut):
