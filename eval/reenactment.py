@@ -57,9 +57,12 @@ def reenact(clip: Path) -> Float64Array:
     ]
     still = [portrait.image] * len(kept)
     faces = [plain.face(moment.pose) for moment in kept]
-    columns = [_column(frames, _track(frames), faces, kept, portrait) for frames in moved]
+    # By the same instrument as the frames: a first look at a face differs from one that follows it.
+    (own,) = _track([portrait.image])
+    own = portrait.mesh if own is None else own
+    columns = [_column(frames, _track(frames), faces, kept, portrait, own=own) for frames in moved]
     resting = [portrait.mesh] * len(kept)
-    columns.append(_column(still, resting, resting, kept, portrait))
+    columns.append(_column(still, [own] * len(kept), resting, kept, portrait, own=own))
     return np.stack(columns, axis=1)
 
 
@@ -69,6 +72,8 @@ def _column(
     faces: Sequence[Float32Array],
     moments: list[Moment],
     portrait: Portrait,
+    *,
+    own: Float32Array,
 ) -> Float64Array:
     """The measures of what is shown, (MEASURES,).
 
@@ -78,6 +83,7 @@ def _column(
         faces: the same, as it was put there.
         moments: what the frames are to be like.
         portrait: what they are made from.
+        own: (478, 3) pixels, the face as FaceMesh finds it there.
     """
     rows = []
     for frame, mesh, face, moment in zip(frames, meshes, faces, moments, strict=True):
@@ -87,7 +93,7 @@ def _column(
             row += [np.nan, np.nan]
         else:
             row.append(expression_error(mesh, moment.mesh))
-            row.append(skin_likeness(frame, mesh, portrait.image, portrait.mesh))
+            row.append(skin_likeness(frame, mesh, portrait.image, own))
         row.append(skin_likeness(frame, face, portrait.image, portrait.mesh))
         rows.append(row)
     return np.asarray(np.nanmean(np.array(rows, np.float64), axis=0))
