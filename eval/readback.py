@@ -27,11 +27,16 @@ SETTLING = 3  # frames in which FaceMesh comes to rest on a still portrait
 STILL = Pose(*(np.zeros(size, np.float32) for size in (52, 3, 3, 2)))
 GAZES = ((15.0, 0.0), (-15.0, 0.0), (0.0, 10.0), (0.0, -10.0), (10.0, 5.0))  # degrees
 DISTANCES = (0.8, 0.9, 1.1, 1.25)
-# How each emotion shows: weights that rise with it, and weights that fall.
+# How each emotion shows: weights that rise with it, and weights that fall. Disgust wrinkles the
+# nose or raises the upper lip (action units 9 and 10, Ekman & Friesen 1978); FaceMesh hardly sees
+# the former.
 SIGNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "angry": (("browDownLeft", "browDownRight"), ("browInnerUp",)),
     "contempt": (("mouthSmileLeft", "mouthDimpleLeft"), ("mouthSmileRight", "mouthDimpleRight")),
-    "disgusted": (("noseSneerLeft", "noseSneerRight"), ()),
+    "disgusted": (
+        ("noseSneerLeft", "noseSneerRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
+        (),
+    ),
     "fearful": (("browInnerUp", "eyeWideLeft", "eyeWideRight"), ("browDownLeft",)),
     "happy": (("mouthSmileLeft", "mouthSmileRight"), ("mouthFrownLeft", "mouthFrownRight")),
     "neutral": ((), ()),
