@@ -13,6 +13,10 @@ import numpy.typing as npt
 
 ImageArray = npt.NDArray[np.uint8]
 
+# How a size is sought: to within this share of it, in so many tries, given how much more of the
+# constant rate factor halves the size, about.
+CLOSE, TRIES, HALVING = 0.01, 5, 6.0
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -22,11 +26,6 @@ class Encoding:
     height: int
     crf: float  # constant rate factor of x264: 18 is taken for lossless, 40 is ugly
     preset: str = "veryfast"
-
-
-CLOSE = 0.01  # of the wanted size: nearer than most single steps of x264 come
-TRIES = 5
-HALVING = 6.0  # of the constant rate factor, which halves the size, about
 
 
 def encode(planes: Iterable[ImageArray], encoding: Encoding, fps: float) -> bytes:
