@@ -45,6 +45,14 @@ def test_a_seed_is_a_take() -> None:
     assert np.abs(first - other).max() > 0.5
 
 
+@pytest.mark.parametrize("yaw", [15.0, -15.0])
+def test_the_head_leaves_most_of_a_look_aside_to_the_eyes(yaw: float) -> None:
+    turned = [
+        (_track(seed, gaze=(yaw, 0.0)) - _track(seed))[:, 0].mean() / yaw for seed in range(4)
+    ]
+    assert 0.1 < np.mean(turned) < 0.5
+
+
 def test_times_go_on() -> None:
     gestures = Gestures(0)
     first = gestures.times()
