@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.generate.blendshapes import LID_MEETING
+from vasari.generate.eyeball import complete_ball
 from vasari.generate.inpaint import fill
 from vasari.generate.patch import Window, affine_fit, outline, paint, soften, stroke
 from vasari.generate.portrait import Portrait
@@ -153,7 +154,7 @@ def _eye(portrait: Portrait, rim: tuple[int, ...], iris: tuple[int, ...]) -> Eye
         rim,
         affine_fit(mesh),
         home,
-        _heal(portrait.image, window, shown < 0.5),
+        _ball(portrait.image, window, shown > 0.5, centre, radius),
         _lid(portrait.image, window, shown, scale),
         window.corner,
         _lash_colour(portrait.image, window, home, scale),
@@ -217,11 +218,19 @@ def _grow(mask: npt.NDArray[np.bool_], reach: float) -> npt.NDArray[np.bool_]:
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
 
 
-def _heal(picture: ImageArray, window: Window, hole: npt.NDArray[np.bool_]) -> ImageArray:
-    """A picture with a hole in a window filled from around it."""
-    healed = picture.copy()
-    healed[_area(window)] = fill(picture[_area(window)], hole)
-    return healed
+def _ball(
+    picture: ImageArray,
+    window: Window,
+    shown: npt.NDArray[np.bool_],
+    iris: Float32Array,
+    radius: float,
+) -> ImageArray:
+    """A picture in which a window shows a ball without lids."""
+    whole = picture.copy()
+    whole[_area(window)] = complete_ball(
+        picture[_area(window)], shown, iris - window.corner, radius
+    )
+    return whole
 
 
 def _lid(picture: ImageArray, window: Window, shown: Float32Array, scale: float) -> ImageArray:
