@@ -124,7 +124,7 @@ def generate(
     output = Path(output)
     check_output(output, _files(portrait, speech))
     keeping = ManifestStore.default() if store is None else nullcontext(store)
-    with drafting(output) as draft, keeping as kept:
+    with drafting(output) as draft, keeping as kept, _one_thread_each():
         credential = credential or Credential.default()
         clip = _Clip.prepare(
             portrait,
@@ -177,7 +177,14 @@ def frames(
         touch_up=touch_up,
         device=device,
     )
-    return (marked.rgb() for marked in clip.marked_frames())
+    return _pictures(clip)
+
+
+def _pictures(clip: _Clip) -> Iterator[ImageArray]:
+    """The marked frames of a clip as pictures."""
+    with _one_thread_each():
+        for marked in clip.marked_frames():
+            yield marked.rgb()
 
 
 def _set_up_numba() -> None:
@@ -295,13 +302,11 @@ class _Clip:
         rendered = self.watch.each("render", renderer.frames(self.motions))
         pictures = (picture.copy() for picture in rendered)
         ahead = max(RENDERED_AHEAD, renderer.batch)  # while one batch is used, the next is made
-        with _one_thread_each():
-            waited = self.watch.each(WAITING, prefetch(pictures, ahead))
-            for number, picture in enumerate(waited):
-                painter.paint(picture, number / self.fps)
-                with self.watch.stage("watermark"):
-                    marked = marker.mark(picture)
-                yield marked
+        for number, picture in enumerate(self.watch.each(WAITING, prefetch(pictures, ahead))):
+            painter.paint(picture, number / self.fps)
+            with self.watch.stage("watermark"):
+                marked = marker.mark(picture)
+            yield marked
 
     def write(self, path: Path, progress: Progress | None) -> bytes:
         """Write the marked frames and the sound to a file; gives a JPEG of the first frame."""
