@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from vasari.generate.bite import upper_edges
 from vasari.generate.blendshapes import jaw_drop
 from vasari.generate.dentition import Drawing, Palette, draw_lower, draw_upper, palette
 from vasari.generate.inpaint import fill
@@ -92,7 +93,11 @@ def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
 
 
 def _own_teeth(portrait: Portrait, mouth: Mouth) -> Drawing:
-    """What a portrait shows between its lips, as a drawing fixed to the skull."""
+    """The upper teeth that a portrait shows between its lips, as a drawing fixed to the skull.
+
+    What it shows below them, lower teeth and the dark before them, moves with the jaw: it is left
+    to the lower drawing.
+    """
     import cv2
 
     upper, _ = jaw_anchors(mouth, opening=0.0, tongue=0.0)
@@ -109,6 +114,9 @@ def _own_teeth(portrait: Portrait, mouth: Mouth) -> Drawing:
     rows = max(round(TEETH_GO_ON * mouth.upper.density), 1)
     above = cv2.dilate(share, np.ones((rows, 1), np.uint8), anchor=(0, 0))
     colours = fill(np.asarray(picture, np.uint8), share < 0.9)
+    ends = upper_edges(picture, share, mouth.upper.density)
+    if ends is not None:
+        above *= np.clip(ends - np.arange(height)[:, None], 0, 1)
     alpha = soften(np.asarray(above, np.float32), EDGE_SOFTNESS * mouth.upper.density)
     return Drawing(np.dstack([colours, np.rint(alpha * 255).astype(np.uint8)]), mouth.upper.density)
 
