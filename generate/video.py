@@ -8,6 +8,7 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -124,8 +125,9 @@ def _open_yielding(context: av.VideoCodecContext) -> None:
 
     def open_here() -> None:
         thread = threading.get_native_id()
-        usual = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, usual + YIELDING)
+        with contextlib.suppress(OSError):  # which a sandbox may forbid
+            usual = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, usual + YIELDING)
         context.open()  # its threads take the priority of the one that starts them
 
     with ThreadPoolExecutor(1, "encoder") as starter:

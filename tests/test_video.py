@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -173,3 +175,25 @@ def write_to_full_disk() -> None:
         for _ in range(60):
             image = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
             writer.write(MarkedFrame(to_i420(image)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
+def test_the_encoder_lets_others_go_first(tmp_path):
+    def nicest() -> int:
+        threads = (int(task.name) for task in Path("/proc/self/task").iterdir())
+        return max(os.getpriority(os.PRIO_PROCESS, thread) for thread in threads)
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    with VideoWriter(tmp_path / "a.mp4", size=SIZE, fps=25, speech=click(16_000)) as writer:
+        writer.write(grey(100))
+        assert nicest() > own
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+def test_a_sandbox_may_forbid_priorities(tmp_path, monkeypatch):
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    write(tmp_path / "a.mp4", click(16_000), 25, lambda time: time >= 1)
+    assert flash_time(tmp_path / "a.mp4") == pytest.approx(1.0, abs=SYNC)
