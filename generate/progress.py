@@ -53,16 +53,17 @@ class _Lines:
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
-        self._started: float | None = None  # when the first frame was done
-        self._reported = 0.0
+        self._done = self._first = 0  # units: so far, and when their time was first taken
+        self._started = self._reported = 0.0
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if self._started is None:
-            self._started = self._reported = now
+        begins, self._done = self._done == 0 or done <= self._done, done
+        if begins:  # the work may have several rounds
+            self._first, self._started, self._reported = done, now, now
         elif now - self._reported >= REPORT_INTERVAL:
             self._reported = now
-            speed = (done - 1) / (now - self._started)
+            speed = (done - self._first) / (now - self._started)
             left = (total - done) / speed
             click.echo(
                 f"{done}/{total} {self._unit}, {speed:.1f} {self._unit}/s, {left:.0f} s left",

@@ -21,6 +21,17 @@ def test_elsewhere_a_line_now_and_then(
     )
 
 
+def test_a_second_round_begins_anew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([101.0, 102.0, 112.0, 118.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.reporting("clips") as show:
+        for done in (1, 2, 1, 4):
+            show(done, 10)
+    assert capsys.readouterr().err == "4/10 clips, 0.5 clips/s, 12 s left\n"
+
+
 def test_on_a_terminal_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     with progress._bar(Console(file=screen, force_terminal=True, width=80), "frames") as show:
