@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 
 LEAST_CROWN = 0.3  # cm of an upper tooth that shows, where there is a gap below it
@@ -15,6 +16,9 @@ STEEPEST = 1  # rows by which the gap goes up or down from column to column
 GAP_DARKNESS = 0.72  # of the teeth above it: the brightness of a gap
 SPAN = 0.4  # of the columns that are looked at, in which there must be a gap
 EVENING = 0.35  # cm across, over which the edges of teeth are made even
+TOOTH_PERCENTILE = 80  # of the brightness above the gap: that of the teeth
+SURE = 0.9  # of a pixel that lies between the lips: less is mixed with them
+BLOCKED = 1e4  # levels: what a way through anything else would cost
 
 
 def upper_edges(picture: ImageArray, shown: Float32Array, density: float) -> Float32Array | None:
@@ -35,26 +39,35 @@ def upper_edges(picture: ImageArray, shown: Float32Array, density: float) -> Flo
 
     blur = SMOOTHING * density
     luma = cv2.GaussianBlur(picture.mean(axis=2).astype(np.float32), (0, 0), blur)
-    inside = shown > 0.9
+    inside = shown > SURE
     columns = np.flatnonzero(inside.sum(axis=0) > LEAST_SHOWN * density)
-    if len(columns) < 3:
+    if not len(columns):
         return None
     columns = np.arange(columns[0], columns[-1] + 1)
     tops = inside[:, columns].argmax(axis=0)
     free = inside[:, columns] & (np.arange(len(inside))[:, None] > tops + LEAST_CROWN * density)
-    way = _darkest_way(np.where(free, luma[:, columns], 1e4))
-    ends = np.full(picture.shape[1], np.nan, np.float32)
-    for column, top, row in zip(columns, tops, way, strict=True):
-        if not free[row, column - columns[0]]:
-            continue
-        above = luma[top:row, column]
-        bright = float(np.percentile(above, 80))
-        dark = float(luma[row, column])
-        if dark < GAP_DARKNESS * bright:
-            ends[column] = top + np.flatnonzero(above > (bright + dark) / 2)[-1] + 1
-    if np.isfinite(ends[columns]).mean() < SPAN:
+    way = _darkest_way(np.where(free, luma[:, columns], BLOCKED))
+    ends = np.array(
+        [
+            top + _crown(luma[top : row + 1, column]) if reached else np.nan
+            for column, top, row, reached in zip(
+                columns, tops, way, free[way, np.arange(len(way))], strict=True
+            )
+        ]
+    )
+    if np.isfinite(ends).mean() < SPAN:
         return None
-    return _even(ends, columns, EVENING * density, len(picture))
+    edges = np.full(picture.shape[1], len(picture), np.float32)
+    edges[columns] = _even(ends, EVENING * density)
+    return edges
+
+
+def _crown(luma: Float32Array) -> float:
+    """How many rows of a column, (n,) from the lip to the gap, are tooth; not a number if none."""
+    bright, dark = float(np.percentile(luma[:-1], TOOTH_PERCENTILE)), float(luma[-1])
+    if dark >= GAP_DARKNESS * bright:
+        return np.nan
+    return float(np.flatnonzero(luma[:-1] > (bright + dark) / 2)[-1] + 1)
 
 
 def _darkest_way(cost: Float32Array) -> npt.NDArray[np.int64]:
@@ -74,15 +87,11 @@ def _darkest_way(cost: Float32Array) -> npt.NDArray[np.int64]:
     return way
 
 
-def _even(
-    ends: Float32Array, columns: npt.NDArray[np.int64], reach: float, bottom: int
-) -> Float32Array:
-    """Ends without outliers in all of the columns, and the bottom in the others."""
-    known = columns[np.isfinite(ends[columns])]
-    line = np.interp(columns, known, ends[known])
+def _even(ends: Float64Array, reach: float) -> Float64Array:
+    """Ends, (n,), without gaps and outliers over so many columns."""
+    known = np.flatnonzero(np.isfinite(ends))
+    line = np.interp(np.arange(len(ends)), known, ends[known])
     half = max(round(reach / 2), 1)
     padded = np.pad(line, half, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    even = np.full_like(ends, bottom)
-    even[columns] = np.median(windows, axis=1)
-    return even
+    return np.asarray(np.median(windows, axis=1))
