@@ -42,8 +42,8 @@ STEPS = 8  # evaluations of the network for a window
 # Classifier-free guidance: how far a window is pushed from what it would be without a condition.
 GUIDANCE = {"sound": 0.5, "gaze": 0.5, "face": 0.5}
 # Of a gaze that is asked for, what the network is told. Tracked eyes hang back, so in what it
-# learned from, the head makes most of a look aside; people's heads make about a third of one that
-# the eyes can make alone (Stahl 1999).
+# learned from, the head makes most of a look aside; people's eyes make most of one that is within
+# their reach (Stahl 1999).
 TOLD_GAZE = 0.4
 # The head's deviation and its way from frame to frame that are asked for, degrees. To the voices
 # that the network learned from, this gives the geometric mean of all whom it learned from.
