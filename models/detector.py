@@ -1,4 +1,4 @@
-"""The detector's network, run by OpenCV from the weights that come with Vasari.
+"""The detector's network, with the weights that come with Vasari.
 
 `vasari train detector` makes the weights; the model card says from what.
 """
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import VasariError
+from vasari.models.onnx_network import OnnxNetwork
 from vasari.models.zoo import read_weights
 
 Float32Array = npt.NDArray[np.float32]
@@ -127,14 +128,7 @@ class DetectorNetwork:
     """
 
     def __init__(self, model: bytes, side: int) -> None:
-        import cv2
-
-        try:
-            self._network = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-        except cv2.error as error:
-            raise VasariError(
-                f"the detector's network cannot be read as ONNX: {error.err}"
-            ) from error
+        self._network = OnnxNetwork(model, "the detector's network")
         self.side = side
 
     def maps(self, crops: Sequence[ImageArray]) -> Float32Array:
@@ -145,8 +139,7 @@ class DetectorNetwork:
             of a network that gives logits only.
         """
         batch = np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2), np.float32)
-        self._network.setInput(batch / np.float32(255))
-        answer = np.array(self._network.forward(), np.float32)
+        answer = self._network(batch / np.float32(255))
         if answer.ndim == 4:
             return answer[:, 0]
         return answer.reshape(len(crops), 1, 1)

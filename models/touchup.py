@@ -1,4 +1,4 @@
-"""The network that touches up eyes, run by OpenCV from the weights that come with Vasari.
+"""The network that touches up eyes, with the weights that come with Vasari.
 
 `vasari.models.train_touchup` makes the weights; the model card says from what.
 """
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import VasariError
+from vasari.models.onnx_network import OnnxNetwork
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -28,14 +29,11 @@ class TouchUpNetwork:
     """The network with its weights.
 
     Args:
-        model: an ONNX file's bytes. It answers looks with `decode`'s input: OpenCV takes as long
-            for the rest as for all convolutions.
+        model: an ONNX file's bytes. It answers looks with `decode`'s input.
     """
 
     def __init__(self, model: bytes) -> None:
-        import cv2
-
-        self._network = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+        self._network = OnnxNetwork(model, "the touch-up's network")
 
     def __call__(self, looks: Float32Array) -> Float32Array:
         """Say how patches of frames are to be changed.
@@ -48,8 +46,7 @@ class TouchUpNetwork:
             (n, 5, h, w): from how many pixels to the right and below each pixel comes, and what
             is added to its red, green, blue, 0..1.
         """
-        self._network.setInput(looks)
-        return decode(self._network.forward())
+        return decode(self._network(looks))
 
 
 def decode(answers: Float32Array) -> Float32Array:
