@@ -47,8 +47,8 @@ DEFAULT_FPS = 25.0
 MOTION_TOLERANCE = 0.5  # seconds by which a given motion may end before the speech
 STAGES = ("decode", "motion", "render", "watermark", "encode", "sign")
 WAITING = "waiting"  # for a frame to be rendered: no stage of its own
-MOTIONS_AHEAD = 2  # blocks: made while the portrait is measured, and so that none is waited for
-RENDERED_AHEAD = 4  # frames: evens out that some take longer than others
+MOTIONS_AHEAD = 4  # blocks: most are made while the portrait is measured, and none is waited for
+RENDERED_AHEAD = 8  # frames: some take longer to render, others to mark (the first of a period)
 # The portrait is a recording, its lips follow a trained model.
 SOURCE_TYPE = "compositeWithTrainedAlgorithmicMedia"
 SILENT_WARNING = "the speech is silent: the portrait breathes and blinks, its lips stay closed"
