@@ -27,7 +27,10 @@ BoolArray = npt.NDArray[np.bool_]
 CLOSED = 0.12  # of a clip's 95th percentile opening, below which lips count as closed
 SILENT_DB = -40.0  # dB re the loud level of the recording
 LOUD_DB = -8.0  # dB re the loud level: surely the middle of a vowel
-SILENCE_MARGIN = 0.1  # seconds of a pause at whose ends the lips may still move
+# Seconds of a pause in which lips may still move: after speech, and before it, where people part
+# them to breathe in and begin.
+AFTER_SPEECH, BEFORE_SPEECH = 0.1, 0.4
+LEAST_FRAMES = 5  # of which a deviation is taken
 PAUSE = 1.0  # seconds of silence put before and after each recording
 MOVING_NOISES = range(1000, 1005)  # seeds that the training does not use: one of each kind
 RATE_OF_CLOSURES = 100.0  # frames per second, to hit the short closures
@@ -67,12 +70,13 @@ def loudness(speech: Speech) -> FloatArray:
 
 
 def pauses(speech: Speech, frames: int, fps: float) -> BoolArray:
-    """Which of so many frames lie in a pause, SILENCE_MARGIN from its ends."""
+    """Which of so many frames lie in a pause, AFTER_SPEECH and BEFORE_SPEECH from its ends."""
     quiet = loudness(speech) < SILENT_DB
-    width = 2 * round(SILENCE_MARGIN * FRAME_RATE) + 1
-    inner = np.convolve(np.pad(quiet, width // 2, constant_values=True), np.ones(width), "valid")
+    margins = [round(margin * FRAME_RATE) for margin in (AFTER_SPEECH, BEFORE_SPEECH)]
+    padded = np.pad(quiet, margins, constant_values=True)
+    inner = np.lib.stride_tricks.sliding_window_view(padded, sum(margins) + 1).all(axis=1)
     index = (np.arange(frames) / fps * FRAME_RATE).astype(int)
-    return np.asarray(inner[np.minimum(index, len(inner) - 1)] > width - 0.5)
+    return np.asarray(inner[np.minimum(index, len(inner) - 1)])
 
 
 def closed_in_silence(speech: Speech, fps: float = 25.0) -> float:
@@ -97,8 +101,19 @@ def motion_in_silence(
     """
     padded = with_pauses(speech)
     opening = jaw(padded if noise is None else with_noise(padded, noise, level), fps)
-    deep = pauses(padded, len(opening), fps)
-    return float(opening[deep].std() / opening[~deep].std())
+    return motion_in_pauses(opening, pauses(padded, len(opening), fps))
+
+
+def motion_in_pauses(opening: FloatArray, deep: BoolArray) -> float:
+    """Deviation of an opening, (T,), where deep, (T,), says pause, over that elsewhere.
+
+    Frames without an opening are left out; NaN where either has less than LEAST_FRAMES.
+    """
+    known = np.isfinite(opening)
+    inside, outside = opening[known & deep], opening[known & ~deep]
+    if min(len(inside), len(outside)) < LEAST_FRAMES:
+        return float("nan")
+    return float(inside.std() / outside.std())
 
 
 def with_pauses(speech: Speech) -> Speech:

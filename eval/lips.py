@@ -29,9 +29,11 @@ from vasari.eval.hearing import (
     jaw,
     live_jaw,
     loudness,
+    motion_in_pauses,
     motion_in_silence,
     moving_noises,
     opening_in_vowels,
+    pauses,
     steady_noise,
 )
 from vasari.eval.phrases import PHRASES
@@ -88,6 +90,7 @@ class Match:
     lag: float  # seconds by which the prediction is late where the correlation is best
     r_live: float  # over the clip, of what is made while the sound comes
     likeness: float  # correlation of that with what is made from the file
+    motion: float  # of the real lips in pauses, of that in speech; NaN where there is no pause
 
 
 def track_lips(path: Path) -> LipTrack:
@@ -151,6 +154,7 @@ def match_clip(path: Path, track: LipTrack) -> Match:
         float(best),
         correlate(live),
         float(np.corrcoef(made, live)[0, 1]),
+        motion_in_pauses(real, pauses(speech, frames, track.fps)),
     )
 
 
@@ -186,6 +190,7 @@ def _print_matches(paths: Sequence[Path], each: bool) -> None:
     _print_row("lag, seconds", [match.lag for match in matches])
     _print_row("r, whole clip, live", [match.r_live for match in matches])
     _print_row("r of live and file", [match.likeness for match in matches])
+    _print_row("real lips in pauses, of speech", [match.motion for match in matches])
 
 
 def _print_alignment(paths: Sequence[Path]) -> None:

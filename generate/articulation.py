@@ -37,6 +37,9 @@ EVENING = 0.75  # the power of an opening that is shown
 # alone; noise is not, and a short silence, as before a stop, leaves the lips where they are.
 SURE_SILENT = {0.2: (0.33, 0.63), 0.05: (0.1, 0.3)}
 LATEST = 5  # spectra whose mean stands for what is not heard yet
+# People part their lips before they are heard. The network has seen it and says how far; so long
+# before speech (seconds), and to this share, lips do as it says although all is silent.
+ANTICIPATION, ANTICIPATED = 0.3, 0.7
 # Probability of a sound at which its gesture is made at all; then it is made in full, where the
 # sound is about as likely as at its likeliest nearby.
 SURE_MADE, SURE_WHERE = (0.18, 0.33), (0.85, 0.99)
@@ -44,9 +47,8 @@ NEARBY = 0.06  # seconds on each side
 MEETING, MAKING = 0.02, 0.07  # seconds in which lips come together, in which a gesture is made
 OPENING_SIGMA, CLOSING_SIGMA = 0.03, 0.018  # seconds; lips part slower than they meet
 SHAPE_SIGMA = 0.04  # seconds; rounding spreads over its neighbours (coarticulation)
-SETTLING = round(
-    3 * max(SURE_SILENT) * FRAME_RATE
-)  # spectra on each side over which lips are smoothed
+# Spectra on each side on which lips depend.
+SETTLING = round((3 * max(SURE_SILENT) + ANTICIPATION) * FRAME_RATE)
 # Seconds of sound on each side that a frame depends on.
 CONTEXT = (max(FILES.before, FILES.ahead) + SETTLING) / FRAME_RATE
 
@@ -94,7 +96,7 @@ def move_mouth(heard: Heard) -> Articulation:
     wide = np.maximum(EXPANSION * (heard.opening - REST) / (1 - REST), 0)
     wide = np.minimum(wide**EVENING, WIDEST)
     met = _made(chances[:, BILABIAL], MEETING)
-    opening = _move_lips(np.asarray(wide * spoken, np.float32)) * (1 - met)
+    opening = _move_lips(np.asarray(wide * _prepared(spoken), np.float32)) * (1 - met)
     biting, pressing = (_made(chances[:, group], MAKING) for group in (LABIODENTAL, BILABIAL))
     return Articulation(opening, rounding, spreading, hissing, biting, pressing)
 
@@ -105,6 +107,15 @@ def _spoken(silence: Float32Array) -> Float32Array:
     track = np.concatenate([silence, coming])
     rests = [_ramp(smooth(track, sigma), sure) for sigma, sure in SURE_SILENT.items()]
     return np.asarray(1 - np.min(rests, axis=0)[: len(silence)], np.float32)
+
+
+def _prepared(spoken: Float32Array) -> Float32Array:
+    """How far lips may part, 0..1, where someone speaks, 0..1, and a little before."""
+    reach = round(ANTICIPATION * FRAME_RATE)
+    coming = np.lib.stride_tricks.sliding_window_view(
+        np.pad(spoken, (0, reach), mode="edge"), reach + 1
+    ).max(axis=1)
+    return np.asarray(np.maximum(spoken, ANTICIPATED * coming), np.float32)
 
 
 def _made(chance: Float32Array, seconds: float) -> Float32Array:

@@ -125,7 +125,8 @@ def test_starts_as_the_portrait(talk):
 def test_vowels_open_and_silence_closes():
     jaw = motion_of(np.concatenate([silence(1), vowel(1), silence(1)])).expression[:, JAW]
     assert 0.15 < jaw[30:45].mean() < 0.7
-    assert jaw[:22].max() < 1e-3
+    assert jaw[:14].max() < 1e-3
+    assert jaw[:24].max() < 0.8 * jaw[30:45].mean()  # lips that prepare to speak
     assert jaw[55:].max() < 1e-3
 
 

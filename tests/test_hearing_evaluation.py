@@ -53,7 +53,10 @@ def test_speech_without_a_pause_gets_one(monkeypatch):
     tone = Speech.from_samples(np.sin(np.arange(RATE)), RATE)
     padded = hearing.with_pauses(tone)
     assert padded.duration == pytest.approx(tone.duration + 2 * hearing.PAUSE)
-    assert hearing.pauses(padded, 75, 25.0).tolist()[:20] == [True] * 20
+    found = hearing.pauses(padded, 75, 25.0).tolist()
+    assert found[:15] == [True] * 15
+    assert found[16:52] == [False] * 36
+    assert found[53:] == [True] * 22
 
 
 @pytest.mark.parametrize("noise", [hearing.steady_noise(), hearing.moving_noises()[0]])
@@ -104,3 +107,10 @@ def test_accuracy_counts_what_is_heard(monkeypatch, speech):
     whole, spoken = hearing.accuracy(speech, phones)
     assert 0 <= spoken <= 1
     assert whole > 0.6  # the silence at least
+
+
+def test_motion_in_pauses_leaves_out_frames_without_a_face():
+    opening = np.array([0.1, 0.2] * 5 + [0.0, 1.0] * 5 + [np.nan])
+    deep = np.arange(21) < 10
+    assert hearing.motion_in_pauses(opening, deep) == pytest.approx(0.1)
+    assert np.isnan(hearing.motion_in_pauses(opening, np.arange(21) < 4))

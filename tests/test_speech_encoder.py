@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vasari.errors import VasariError
-from vasari.generate.articulation import articulate, lip_weights, move_mouth
+from vasari.generate.articulation import ANTICIPATED, articulate, lip_weights, move_mouth
 from vasari.generate.motion import ARKIT_INDEX
 from vasari.generate.spectrum import mel_matrix
 from vasari.models.speech_encoder import (
@@ -214,3 +214,13 @@ def test_a_short_silence_does_not_close_the_lips():
     silence = np.zeros(300, np.float32)
     silence[150:156] = 1
     assert move_mouth(told(silence=silence)).opening.min() > 0.5
+
+
+def test_lips_part_a_little_before_speech():
+    silence = np.ones(500, np.float32)
+    silence[250:] = 0  # of a network that expects wide lips all the time
+    opening = move_mouth(told(silence=silence)).opening
+    assert opening[:180].max() < 0.01
+    assert 0.5 * ANTICIPATED < opening[245] / opening[400] < 1
+    assert np.diff(opening[180:300]).min() > -1e-3
+    assert move_mouth(told(silence=silence[::-1])).opening[300:].max() < 0.01  # none lingers
