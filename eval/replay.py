@@ -1,4 +1,7 @@
-"""Replays of real clips: one frame as the portrait, and how the face moves after it."""
+"""Replays of real clips: one frame as the portrait, and how the face moves after it.
+
+The motion is tracked from FaceMesh's points, and each frame's is refined by its picture.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from vasari.errors import VideoError
 from vasari.generate.faces import find_faces
 from vasari.generate.perform import Tracker, read_frames, track_meshes
 from vasari.generate.portrait import Frame, Portrait
-from vasari.generate.render import Pose
+from vasari.generate.refinement import refine
+from vasari.generate.render import Pose, Renderer
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
@@ -53,15 +57,17 @@ def replay(
     faces = find_faces(first)
     if not faces:
         raise VideoError(f"frame {start} of {clip} shows no face")
-    return Portrait.framed(first, faces[0]), _moments(first, frames, every)
+    portrait = Portrait.framed(first, faces[0])
+    return portrait, _moments(portrait, frames, every)
 
 
-def _moments(first: ImageArray, frames: Iterator[ImageArray], every: int) -> Iterator[Moment]:
+def _moments(portrait: Portrait, frames: Iterator[ImageArray], every: int) -> Iterator[Moment]:
+    renderer = Renderer(portrait)
     kept: list[ImageArray] = []
 
     def remember() -> Iterator[ImageArray]:
         # FaceMesh sees a face slightly otherwise once it follows it: let it settle on the first.
-        for frame in chain(repeat(first, SETTLING), frames):
+        for frame in chain(repeat(portrait.image, SETTLING), frames):
             kept.append(frame)
             yield frame
 
@@ -75,7 +81,7 @@ def _moments(first: ImageArray, frames: Iterator[ImageArray], every: int) -> Ite
             continue
         pose = tracker.pose(found)
         if (number - SETTLING) % every == 0:
-            yield Moment(truth, found, pose)
+            yield Moment(truth, found, refine(renderer, pose, truth))
 
 
 def _framed(clip: Path, start: int, limit: int) -> Iterator[ImageArray]:

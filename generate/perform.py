@@ -61,9 +61,9 @@ STEADYING = np.array([-3, 12, 17, 12, -3], np.float32) / 35
 # nearest to the eyes of real clips; up and down it sees next to nothing, and no gain helps.
 GAZE_GAIN = np.array([1.5, 1.0], np.float32)
 
-_LIPS = UPPER_LIP_INNER + LOWER_LIP_INNER + UPPER_LIP_OUTER + LOWER_LIP_OUTER
-_OPENINGS_UPPER = UPPER_LIP_INNER[1:-1] + RIGHT_UPPER_LID[1:-1] + LEFT_UPPER_LID[1:-1]
-_OPENINGS_LOWER = LOWER_LIP_INNER[1:-1] + RIGHT_LOWER_LID[1:-1] + LEFT_LOWER_LID[1:-1]
+LIPS = UPPER_LIP_INNER + LOWER_LIP_INNER + UPPER_LIP_OUTER + LOWER_LIP_OUTER
+OPENINGS_UPPER = UPPER_LIP_INNER[1:-1] + RIGHT_UPPER_LID[1:-1] + LEFT_UPPER_LID[1:-1]
+OPENINGS_LOWER = LOWER_LIP_INNER[1:-1] + RIGHT_LOWER_LID[1:-1] + LEFT_LOWER_LID[1:-1]
 _LIDS_UPPER, _LIDS_LOWER = RIGHT_UPPER_LID + LEFT_UPPER_LID, RIGHT_LOWER_LID + LEFT_LOWER_LID
 _BLINKS = [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]
 _EYE_CORNERS = ((33, 133, RIGHT_IRIS[0]), (263, 362, LEFT_IRIS[0]))
@@ -97,7 +97,7 @@ class Tracker:
         """The pose of one mesh, (478, 3) pixels."""
         placement, face = self._placed(mesh)
         target = self._design.T @ _measure(face - self.rest)
-        self._last = _bounded_fit(self._gram, target, self._last)
+        self._last = bounded_fit(self._gram, target, self._last)
         rotation = turn_angles(placement.rotation @ self._home.rotation.T)
         return Pose(
             self._last.astype(np.float32),
@@ -283,7 +283,7 @@ def _measure(offsets: Float32Array) -> Float64Array:
     Args:
         offsets: (478, 3) cm, from the resting face.
     """
-    upper, lower = list(_OPENINGS_UPPER), list(_OPENINGS_LOWER)
+    upper, lower = list(OPENINGS_UPPER), list(OPENINGS_LOWER)
     openings = OPENING_WEIGHT * (offsets[lower] - offsets[upper])[:, :2]
     points = offsets[:MESH_POINTS] * _point_weights()
     return np.asarray(np.concatenate([points.ravel(), openings.ravel()]), np.float64)
@@ -294,13 +294,13 @@ def _point_weights() -> Float32Array:
     """How much each coordinate of each point counts in the fit, (468, 3)."""
     weights = np.ones((MESH_POINTS, 3), np.float32)
     weights[list(FACE_OVAL)] = OVAL_WEIGHT
-    weights[list(_LIPS)] = LIP_WEIGHT
+    weights[list(LIPS)] = LIP_WEIGHT
     weights[:, 2] *= DEPTH_WEIGHT
     return weights
 
 
 @numba.njit(cache=True, nogil=True)
-def _bounded_fit(gram, target, start):  # type: ignore[no-untyped-def]
+def bounded_fit(gram, target, start):  # type: ignore[no-untyped-def]
     """Least squares with each weight in 0..1, by coordinate descent (Franc et al. 2005)."""
     weights = start.copy()
     slope = gram @ weights - target
