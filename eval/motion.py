@@ -7,6 +7,7 @@ by `vasari eval lips`.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from vasari.generate.headmotion import gesture_by_rule
 from vasari.generate.motion import Motion
 from vasari.generate.prosody import Prosody
 from vasari.generate.speech import Speech
+from vasari.models.motion_transformer import MotionTransformer
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -81,9 +83,12 @@ def read_people(folder: Path) -> dict[str, Motion]:
     return motions
 
 
-def made_to(speech: Speech, seed: int, steps: int = STEPS) -> Motion:
-    """The motion that a voice gets; drawn in one step, it is the mean that a regression learns."""
-    return Motion.concatenate(animate(speech, Controls(seed=seed), RATE, steps=steps))
+def made_to(
+    speech: Speech, seed: int, steps: int = STEPS, network: MotionTransformer | None = None
+) -> Motion:
+    """The motion that a voice gets; drawn in one step, it is near the mean of what fits."""
+    moving = animate(speech, Controls(seed=seed), RATE, steps=steps, network=network)
+    return Motion.concatenate(moving)
 
 
 def made_by_rule(speech: Speech, seed: int) -> Motion:
@@ -113,7 +118,7 @@ def speed(speech: Speech) -> float:
 
 
 def _row(name: str, *cells: str) -> None:
-    click.echo(f"{name:34}" + "".join(f"{cell:>22}" for cell in cells))
+    click.echo(f"{name:34}" + "".join(f" {cell:>21}" for cell in cells))
 
 
 def _spread(values: Sequence[float] | Float64Array) -> str:
@@ -122,14 +127,15 @@ def _spread(values: Sequence[float] | Float64Array) -> str:
     return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _print_life(real: Life, made: Life, mean: Life, rule: Life) -> None:
-    """The rows that compare with people."""
-    everyone = (real, made, mean, rule)
-    _row("", "people", "made", "made in one step", "made by rule")
+def _print_life(lives: dict[str, Life]) -> None:
+    """The rows that compare with people, who come first; what is made by Vasari's weights next."""
+    everyone = list(lives.values())
+    real, made = everyone[:2]
+    _row("", *lives)
     for column, name in enumerate(HEAD_ROWS):
         _row(f"{name}, degrees", *(_spread(life.head[:, column]) for life in everyone))
     _row("told from people by its head, AUC", "-", *(
-        f"{separability(real.pieces, life.pieces):.2f}" for life in (made, mean, rule)
+        f"{separability(real.pieces, life.pieces):.2f}" for life in everyone[1:]
     ))  # fmt: skip
     for column, name in enumerate(FACE_CHANNELS):
         _row(f"{name}, 5 to 95 %", *(_spread(life.face[:, column]) for life in everyone))
@@ -159,8 +165,16 @@ def _print_controls(mirror: Mirror) -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder that `vasari track` wrote, of people whom nothing was trained on.",
 )
+@click.option(
+    "--weights",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Weights that `vasari train motion` wrote, to be compared; several are fine.",
+)
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for plots.")
-def motion(portrait: Path, speech: Path, real: Path, plots: Path | None) -> None:
+def motion(
+    portrait: Path, speech: Path, real: Path, weights: tuple[Path, ...], plots: Path | None
+) -> None:
     """Print how alive the motion made to SPEECH is, and whether controls show on PORTRAIT.
 
     \b
@@ -170,18 +184,26 @@ def motion(portrait: Path, speech: Path, real: Path, plots: Path | None) -> None
     from vasari.generate.portrait import Portrait
     from vasari.generate.render import Renderer
 
+    networks = {str(file): MotionTransformer.load(file) for file in weights}
     people = read_people(real)
     heard = list(voices(people))
     if not heard:
         raise InputError(f"no voices in {real}; track videos that have sound")
     silence = Speech.from_samples(np.zeros(round(LONG_TAKE * 16000), np.float32), 16000)
-    made = [made_to(voice, seed) for voice in heard for seed in SEEDS]
-    mean = [made_to(voice, seed, 1) for voice in heard for seed in SEEDS]
-    by_rule = [made_by_rule(voice, seed) for voice in heard for seed in SEEDS]
+    takes = list(itertools.product(heard, SEEDS))
+    made = [made_to(*take) for take in takes]
+    mean = [made_to(*take, steps=1) for take in takes]
+    by_rule = [made_by_rule(*take) for take in takes]
     long = [made_to(silence, seed) for seed in LONG_SEEDS]
-    _print_life(
-        Life.of(list(people.values())), Life.of(made, long), Life.of(mean), Life.of(by_rule)
-    )
+    lives = {
+        "people": Life.of(list(people.values())),
+        "made": Life.of(made, long),
+        "made in one step": Life.of(mean),
+        "made by rule": Life.of(by_rule),
+    }
+    for name, network in networks.items():
+        lives[name] = Life.of([made_to(*take, network=network) for take in takes])
+    _print_life(lives)
     voice = Speech.open(speech)
     _print_controls(Mirror(Renderer(Portrait.open(portrait)), voice))
     _row("speed, times real time on one core", f"{speed(voice):.0f}")

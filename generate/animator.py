@@ -39,7 +39,7 @@ from vasari.generate.spectrum import (
     power_spectra,
 )
 from vasari.generate.speech import SPEECH_BAND, Level, Speech
-from vasari.models.motion_transformer import RATE, WINDOW
+from vasari.models.motion_transformer import RATE, WINDOW, MotionTransformer
 from vasari.models.speech_encoder import MEL_RANGE, MELS
 
 Float32Array = npt.NDArray[np.float32]
@@ -56,7 +56,12 @@ EYE_YAW_RANGE, EYE_PITCH_RANGE = 35.0, 25.0  # degrees at which an eyeLook weigh
 
 
 def animate(
-    speech: Speech, controls: Controls, fps: float, *, steps: int = STEPS
+    speech: Speech,
+    controls: Controls,
+    fps: float,
+    *,
+    steps: int = STEPS,
+    network: MotionTransformer | None = None,
 ) -> Iterator[Motion]:
     """Move a portrait to a voice.
 
@@ -65,6 +70,7 @@ def animate(
         controls: the user's wishes.
         fps: frames per second.
         steps: evaluations of the diffusion model for each of its windows.
+        network: the model; by default that which comes with Vasari.
 
     Yields:
         Motions of at most CHUNK seconds, `frame_total` frames in all. Frame k belongs to the
@@ -76,7 +82,7 @@ def animate(
     """
     if not MIN_FPS <= fps <= MAX_FPS:
         raise ControlsError(f"frame rate is {fps:g}; give {MIN_FPS:g} to {MAX_FPS:g} per second")
-    return _animate(speech, controls, fps, steps)
+    return _animate(speech, controls, fps, Gestures(controls.seed, network, steps=steps))
 
 
 def frame_total(duration: float, fps: float) -> int:
@@ -84,9 +90,11 @@ def frame_total(duration: float, fps: float) -> int:
     return max(1, math.ceil(round(duration * fps, 6)))
 
 
-def _animate(speech: Speech, controls: Controls, fps: float, steps: int) -> Iterator[Motion]:
+def _animate(
+    speech: Speech, controls: Controls, fps: float, gestures: Gestures
+) -> Iterator[Motion]:
     """Make the motion chunk by chunk."""
-    actor, gestures = Actor(controls), Gestures(controls.seed, steps=steps)
+    actor = Actor(controls)
     total = frame_total(speech.duration, fps)
     begin = 0
     for number, (levels, last) in enumerate(_windows(_band_levels(speech))):

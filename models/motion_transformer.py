@@ -11,13 +11,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import zipfile
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from vasari.errors import VasariError
+from vasari.errors import InputError, VasariError
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -34,6 +36,7 @@ SOUND = 8
 WISHES = {"gaze": 2, "nearer": 1, "face": 7, "liveliness": 2}
 WISH_SIZE = sum(WISHES.values())
 NOISE_WAVES = 32  # frequencies in which the noise level is written
+FULL_NOISE = 1.0  # the noise level at which nothing of the motion is left
 LAYER_NORM_EPSILON = 1e-5
 
 
@@ -54,7 +57,8 @@ class MotionTransformer:
 
     Args:
         weights: by the names that `vasari.models.train_motion` writes; matrices as (in, out).
-            `channel_scale` (D,) is what one unit of each motion channel stands for.
+            `channel_scale` (D,) is what one unit of each motion channel stands for; `regression`
+            says that they were taught to make motion from nothing, not from noise.
     """
 
     def __init__(self, weights: dict[str, Float32Array]) -> None:
@@ -62,6 +66,19 @@ class MotionTransformer:
         self.channel_scale = weights["channel_scale"]
         self.heads = int(weights["heads"])
         self._layers = int(weights["layers"])
+        self._regression = bool(weights.get("regression", False))
+
+    @classmethod
+    def load(cls, file: Path) -> MotionTransformer:
+        """The network with weights that `vasari train motion` wrote.
+
+        Raises:
+            InputError: the file cannot be read, or holds something else.
+        """
+        try:
+            return cls(_read(file.read_bytes()))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            raise InputError(f"{file} holds no weights of `vasari train motion`") from None
 
     def __call__(self, noisy: Float32Array, level: float, conditions: Conditions) -> Float32Array:
         """Take the noise from windows of motion.
@@ -74,6 +91,8 @@ class MotionTransformer:
         Returns:
             (B, WINDOW, D) float32, the motion.
         """
+        if self._regression:
+            noisy, level = np.zeros_like(noisy), FULL_NOISE
         tokens = self._linear("tokens", _tokens(noisy, conditions)) + self._weights["places"]
         wishes = np.concatenate([conditions.wishes, conditions.wishes_known], axis=1)
         state = self._linear("wishes", wishes) + self._linear("level", noise_waves(level))
@@ -154,5 +173,10 @@ def load_motion_transformer() -> MotionTransformer:
     data = (resources.files("vasari.models") / "weights" / WEIGHTS).read_bytes()
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise VasariError(f"the weights {WEIGHTS} are damaged; install Vasari again")
+    return MotionTransformer(_read(data))
+
+
+def _read(data: bytes) -> dict[str, Float32Array]:
+    """The arrays of a file of weights."""
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return MotionTransformer({name: archive[name].astype(np.float32) for name in archive.files})
+        return {name: archive[name].astype(np.float32) for name in archive.files}

@@ -28,6 +28,7 @@ from vasari.errors import InputError
 from vasari.generate.channels import CHANNELS
 from vasari.models.motion_data import TEMPOS, Take, Windows, read_takes
 from vasari.models.motion_transformer import (
+    FULL_NOISE,
     LENGTH,
     NOISE_WAVES,
     PAST,
@@ -43,12 +44,15 @@ SNR_LIMIT = 5.0  # min-SNR weighting of the noise levels (Hang et al., arXiv 230
 SPEED_WEIGHT = 1.0  # of the error in the steps from frame to frame, beside that in the places
 CHECK_WINDOWS = 192  # of people never trained on
 CHECK_SEED = 1
+REGRESSION = "regression"
+OBJECTIVES = ("diffusion", REGRESSION)  # what a network learns to make motion from: noise, nothing
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """What a run is made of; a TOML file gives those that differ."""
 
+    objective: str = OBJECTIVES[0]
     width: int = 128  # of a token
     layers: int = 4
     heads: int = 4
@@ -67,12 +71,16 @@ class Config:
     mute: tuple[str, ...] = ()  # patterns of clips whose sound is not the voice of who is seen
     lags: dict[str, float] = dataclasses.field(default_factory=dict)  # seconds the picture is late
 
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"no objective '{self.objective}'; there are {', '.join(OBJECTIVES)}")
+
     @classmethod
     def load(cls, file: Path) -> Config:
         """Read a TOML file.
 
         Raises:
-            InputError: it cannot be read, or holds an unknown key.
+            InputError: it cannot be read, or holds an unknown key or objective.
         """
         import tomli
 
@@ -175,9 +183,14 @@ def loss_of(made: torch.Tensor, real: torch.Tensor, level: torch.Tensor) -> torc
     """The error of denoised motion, (B, WINDOW, D), each noise level weighted by its SNR."""
     ratio = 1 / torch.tan(level * math.pi / 2).clamp(min=1e-3) ** 2
     weight = ratio.clamp(max=SNR_LIMIT) / SNR_LIMIT + 0.1
+    return (weight * errors_of(made, real)).mean()
+
+
+def errors_of(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """The errors of windows of motion, (B, WINDOW, D), in places and steps: (B,)."""
     places = ((made - real) ** 2).mean((1, 2))
     steps = ((made.diff(dim=1) - real.diff(dim=1)) ** 2).mean((1, 2))
-    return (weight * (places + SPEED_WEIGHT * steps)).mean()
+    return places + SPEED_WEIGHT * steps
 
 
 def noised(real: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
@@ -248,11 +261,14 @@ class Run:
     def _loss(
         self, network: nn.Module, windows: Windows, count: int, random: np.random.Generator
     ) -> torch.Tensor:
-        """The loss on windows drawn at random, at noise levels spread evenly."""
+        """The loss on windows drawn at random: made from nothing, or at even noise levels."""
         device = self._accelerator.device
         motion, conditions = windows.draw(count, random)
         real = torch.from_numpy(motion).to(device)
         given = [torch.from_numpy(array).to(device) for array in vars(conditions).values()]
+        if self._config.objective == REGRESSION:
+            level = torch.full((count,), FULL_NOISE, device=device)
+            return errors_of(network(torch.zeros_like(real), level, given), real).mean()
         levels = (np.arange(count) + random.random(count)) / count
         level = torch.tensor(levels, dtype=torch.float32, device=device)
         noise = torch.tensor(random.standard_normal(motion.shape), dtype=torch.float32).to(device)
@@ -289,7 +305,8 @@ class Run:
     def _export(self) -> None:
         """Write the averaged weights as `MotionTransformer` reads them, in half precision."""
         arrays = {name: value.astype(np.float16) for name, value in exported(self._average).items()}
-        np.savez(self._folder / WEIGHTS, channel_scale=self._scale, **arrays)
+        regression = np.array(self._config.objective == REGRESSION)
+        np.savez(self._folder / WEIGHTS, channel_scale=self._scale, regression=regression, **arrays)
 
     def _save(self) -> None:
         draft = self._folder / f".{CHECKPOINT}.tmp"

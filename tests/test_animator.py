@@ -11,6 +11,7 @@ import pytest
 from vasari.errors import ControlsError
 from vasari.generate.animator import CHUNK, animate, frame_total
 from vasari.generate.blinking import SHIFT, Blinks
+from vasari.generate.channels import CHANNELS
 from vasari.generate.controls import EMOTIONS, Controls, Keyframe
 from vasari.generate.fixation import Fixations
 from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
@@ -86,6 +87,18 @@ def test_frame_total_is_the_ceiling():
 def test_frame_rates_out_of_range(fps):
     with pytest.raises(ControlsError, match="frame rate"):
         animate(voice(vowel(1)), Controls(), fps)
+
+
+def test_a_network_of_your_own_moves_the_head():
+    class Still:
+        channel_scale = np.ones(len(CHANNELS), np.float32)
+
+        def __call__(self, noisy, level, conditions):
+            return np.zeros_like(noisy)
+
+    still = Motion.concatenate(animate(voice(vowel(1)), Controls(), 25.0, network=Still()))
+    assert np.ptp(still.rotation, axis=0).max() < 0.1
+    assert np.ptp(motion_of(vowel(1)).rotation, axis=0).max() > 0.5
 
 
 def test_the_same_seed_gives_the_same_motion(talk):

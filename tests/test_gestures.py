@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from vasari.errors import InputError
 from vasari.generate.channels import CHANNELS, INDEX, channels_of, face_weights
 from vasari.generate.controls import Controls
 from vasari.generate.gestures import STEPS, Gestures
@@ -18,6 +21,7 @@ from vasari.models.motion_transformer import (
     WISH_SIZE,
     WISHES,
     Conditions,
+    MotionTransformer,
     load_motion_transformer,
 )
 
@@ -77,6 +81,14 @@ def test_the_network_uses_each_condition() -> None:
     for name, array in given.items():
         changed = network(noisy, 0.9, Conditions(**given | {name: np.zeros_like(array)}))
         assert np.abs(changed - made).max() > 1e-3, name
+
+
+def test_files_that_hold_no_weights(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "other.npz", tokens_bias=np.zeros(3))
+    for name in ("text.npz", "other.npz", "missing.npz"):
+        with pytest.raises(InputError, match=f"{name} holds no weights"):
+            MotionTransformer.load(tmp_path / name)
 
 
 class Postures:

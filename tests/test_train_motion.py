@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,28 @@ def test_numpy_and_torch_agree() -> None:
     assert made.shape == (3, WINDOW, len(CHANNELS))
 
 
+@pytest.mark.parametrize(("objective", "hears_noise"), [("diffusion", True), ("regression", False)])
+def test_only_diffusion_goes_by_noise(objective: str, hears_noise: bool, tmp_path: Path) -> None:
+    Run(_takes(), dataclasses.replace(TINY, objective=objective), tmp_path).train()
+    network, rng = MotionTransformer.load(tmp_path / "motion.npz"), np.random.default_rng(1)
+    noisy, given = Windows(_takes(), network.channel_scale, augment=True).draw(2, rng)
+    gap = np.abs(network(noisy, 0.3, given) - network(np.zeros_like(noisy), 1.0, given)).max()
+    assert (gap > 0) == hears_noise
+
+
+def test_a_regression_is_asked_as_it_was_taught() -> None:
+    torch.manual_seed(0)
+    network = Network(TINY).eval()
+    weights = exported(network) | {"regression": np.array(True)}
+    scale = np.ones(len(CHANNELS), np.float32)
+    motion, given = Windows(_takes(), scale, augment=True).draw(3, np.random.default_rng(1))
+    made = MotionTransformer(weights | {"channel_scale": scale})(motion, 0.4, given)
+    tensors = [torch.from_numpy(array) for array in vars(given).values()]
+    with torch.no_grad():
+        wanted = network(torch.zeros(motion.shape), torch.ones(3), tensors)
+    np.testing.assert_allclose(made, wanted.numpy(), atol=2e-3)
+
+
 def test_a_stopped_run_goes_on_exactly(tmp_path: Path) -> None:
     results = []
     for name, stops in (("whole", [6]), ("parts", [2, 6])):
@@ -66,6 +89,9 @@ def test_config_files(tmp_path: Path) -> None:
     assert Config.load(tmp_path / "good.toml").width == 32
     (tmp_path / "bad.toml").write_text("wide = 32\n")
     with pytest.raises(InputError, match="unknown 'wide'"):
+        Config.load(tmp_path / "bad.toml")
+    (tmp_path / "bad.toml").write_text('objective = "gan"\n')
+    with pytest.raises(InputError, match="'gan'; there are diffusion, regression"):
         Config.load(tmp_path / "bad.toml")
 
 
