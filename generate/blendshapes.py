@@ -2,7 +2,8 @@
 
 The shapes are made by hand from a few handles each, spread over the skin by its geodesic distance,
 so that upper and lower lips and lids, which touch but are not connected, part. The jaw turns about
-its joint. Lids and lips close on the portrait's own contours.
+its joint. Lids and lips close on the portrait's own contours. What they lack beside real faces was
+learned, and is added (`vasari.models.shapes`).
 https://developer.apple.com/documentation/arkit/arfaceanchor/blendshapelocation
 """
 
@@ -31,6 +32,7 @@ from vasari.generate.topology import (
     UPPER_LIP_OUTER,
     edges,
 )
+from vasari.models.shapes import learned_shapes
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -150,6 +152,17 @@ _EYES = (
     ("Left", LEFT_UPPER_LID, LEFT_LOWER_LID, LEFT_LID_CREASE),
 )
 
+# Points of upper and lower lip, or lid, that lie above each other and meet.
+PARTNERS = tuple(
+    (upper, lower)
+    for above, below in (
+        (UPPER_LIP_INNER, LOWER_LIP_INNER),
+        (LEFT_UPPER_LID, LEFT_LOWER_LID),
+        (RIGHT_UPPER_LID, RIGHT_LOWER_LID),
+    )
+    for upper, lower in zip(above, below, strict=True)
+)
+
 
 def face_shapes(face: Float32Array) -> Float32Array:
     """The blendshapes of one face.
@@ -166,8 +179,8 @@ def face_shapes(face: Float32Array) -> Float32Array:
     shapes[lips] *= np.clip(ratio, *MOUTH_RATIO_RANGE)
     for side, upper, lower, crease in _EYES:
         blink = _blink(face, upper, lower, crease)
-        shapes[ARKIT_INDEX[f"eyeBlink{side}"]] = blink
-        shapes[ARKIT_INDEX[f"eyeLookDown{side}"]] = blink * LOOK_DOWN_CLOSES
+        shapes[ARKIT_INDEX[f"eyeBlink{side}"]] += blink
+        shapes[ARKIT_INDEX[f"eyeLookDown{side}"]] += blink * LOOK_DOWN_CLOSES
     shapes[ARKIT_INDEX["mouthClose"]] = lip_closure(shapes[ARKIT_INDEX["jawOpen"]])
     return shapes
 
@@ -222,7 +235,7 @@ def _blink(
 
 @lru_cache(maxsize=1)
 def _template_shapes() -> Float32Array:
-    """The shapes that do not depend on a portrait's contours, (52, 478, 3) cm."""
+    """The shapes, (52, 478, 3) cm, without what depends on a portrait's contours."""
     shapes = np.zeros((52, ALL_POINTS, 3), np.float32)
     for name, handles in LEFT_SHAPES.items():
         shape = _pull(handles)
@@ -236,6 +249,7 @@ def _template_shapes() -> Float32Array:
     shapes[ARKIT_INDEX["jawForward"]] = jaw * np.array([0, 0, -JAW_FORWARD], np.float32)
     shapes[ARKIT_INDEX["jawLeft"]] = jaw * np.array([JAW_SIDEWAYS, 0, 0], np.float32)
     shapes[ARKIT_INDEX["jawRight"]] = jaw * np.array([-JAW_SIDEWAYS, 0, 0], np.float32)
+    shapes[:, :MESH_POINTS, :2] += learned_shapes()
     return shapes
 
 

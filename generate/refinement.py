@@ -102,9 +102,9 @@ def _solved(
         start: (58,), the first estimate.
     """
     now = _unknowns(pose)
-    points = _points(renderer, pose)
+    points = skin_points(renderer, pose)
     slopes = _slopes(renderer, pose, points)
-    flow, known = _displacements(renderer.frame(pose), picture, points)
+    flow, known = displacements(renderer.frame(pose), picture, points)
     known *= _shares(points)[:, None, None]
     weighed = np.einsum("pij,kpj->kpi", known, slopes)
     opening = slopes[:, _LOWER] - slopes[:, _UPPER]
@@ -133,7 +133,7 @@ def _bounded_solution(
     return np.concatenate([carried[:, -1] - carried[:, :-1] @ weights, weights])
 
 
-def _points(renderer: Renderer, pose: Pose) -> Float64Array:
+def skin_points(renderer: Renderer, pose: Pose) -> Float64Array:
     """Where the points of the skin stand in the frame, (468, 2) pixels."""
     return renderer.face(pose)[:MESH_POINTS, :2].astype(np.float64)
 
@@ -141,7 +141,7 @@ def _points(renderer: Renderer, pose: Pose) -> Float64Array:
 def _slopes(renderer: Renderer, pose: Pose, points: Float64Array) -> Float64Array:
     """How far each unknown moves each point, (58, 468, 2) pixels per unit."""
     now, steps = _unknowns(pose), np.diag(STEPS)
-    moved = [_points(renderer, _moved(pose, now + step)) for step in steps]
+    moved = [skin_points(renderer, _moved(pose, now + step)) for step in steps]
     return np.asarray((np.stack(moved) - points) / STEPS[:, None, None], np.float64)
 
 
@@ -172,7 +172,7 @@ def _areas(points: Float64Array, corners: npt.NDArray[np.int32]) -> Float64Array
     return np.asarray(side[:, 0] * other[:, 1] - side[:, 1] * other[:, 0], np.float64)
 
 
-def _displacements(
+def displacements(
     shown: ImageArray, picture: ImageArray, points: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
     """Where the points of a rendered face lie in the picture, and how well that is known.
@@ -258,7 +258,7 @@ def _looking(renderer: Renderer, pose: Pose, picture: ImageArray, start: Float32
         picture: (S, S, 3) sRGB.
         start: (2,) degrees, the first estimate of the gaze.
     """
-    points = _points(renderer, pose)
+    points = skin_points(renderer, pose)
     area = _window(points[list(_EYES[0] + _EYES[1])], len(picture), EYE_MARGIN)
     turned = [replace(pose, gaze=pose.gaze + step) for step in GAZE_STEP * np.eye(2, dtype="f4")]
     shown, *others = (_grey(renderer.frame(each), area) for each in (pose, *turned))

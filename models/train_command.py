@@ -18,6 +18,7 @@ TRAININGS = {
     "motion": Entry(
         "vasari.models.train_motion:motion", "Train the motion of head and face on tracks."
     ),
+    "shapes": Entry("vasari.models.train_shapes:shapes", "Refine the blendshapes on clips."),
     "speech-encoder": Entry(
         "vasari.models.train_speech_encoder:speech_encoder", "Train what hears for the lips."
     ),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -29,6 +28,7 @@ from vasari.generate.touchup import (
     patch_warps,
     place_regions,
 )
+from vasari.models.replayed_clips import LIMIT, STARTS, usable
 from vasari.models.touchup_network import Network
 
 Float32Array = npt.NDArray[np.float32]
@@ -37,9 +37,7 @@ ImageArray = npt.NDArray[np.uint8]
 HEIGHT, WIDTH = REGIONS[0].height, REGIONS[0].width  # pixels of a patch
 
 # Data.
-STARTS = (0, 40, 90, 140, 200)  # frames of a clip that serve as portraits
-LIMIT, EVERY = 120, 2  # frames that follow each, of which every so many is used
-CROWD, CROWD_STEP = 50, 50  # of a person with so many clips one in so many is used
+EVERY = 2  # of the frames that follow a portrait every so many is used
 RING = 14  # pixels of a patch's border by which the truth is laid on what is shown
 MAX_SLIP = 5.0  # pixels: a truth that slips farther was tracked badly and is left out
 
@@ -147,21 +145,6 @@ def _one_replay(clip: Path, start: int, cache: Path | None) -> ImageArray:
     if kept:
         np.save(kept, stack)
     return stack
-
-
-def usable(folder: Path, held_out: Sequence[str]) -> list[Path]:
-    """The clips below a folder that may be trained on, few of each person."""
-    found = [
-        path
-        for path in sorted(folder.rglob("*.mp4"))
-        if not any(fnmatch(path.stem, pattern) for pattern in held_out)
-    ]
-    crowds = {path.parent for path in found if len(list(path.parent.glob("*.mp4"))) >= CROWD}
-    return [path for path in found if path.parent not in crowds] + [
-        path
-        for crowd in sorted(crowds)
-        for path in [each for each in found if each.parent == crowd][::CROWD_STEP]
-    ]
 
 
 def apply_fields(shown: torch.Tensor, fields: torch.Tensor) -> torch.Tensor:

@@ -94,13 +94,3 @@ def test_frame_portrait_and_truth_are_drawn_alike() -> None:
     assert torch.equal(drawn[:, :3], drawn[:, 3:6])
     assert torch.equal(drawn[:, :3], drawn[:, 7:])
     assert not torch.equal(drawn[:, :3], batch[:, :3])
-
-
-def test_few_clips_of_a_crowd_are_used(tmp_path: Path) -> None:
-    (tmp_path / "crowd").mkdir()
-    for number in range(100):
-        (tmp_path / "crowd" / f"{number:03}.mp4").touch()
-    for name in ("ada", "bob"):
-        (tmp_path / f"{name}.mp4").touch()
-    used = training.usable(tmp_path, ["bob"])
-    assert [path.stem for path in used] == ["ada", "000", "050"]
