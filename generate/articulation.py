@@ -47,8 +47,9 @@ NEARBY = 0.06  # seconds on each side
 MEETING, MAKING = 0.02, 0.07  # seconds in which lips come together, in which a gesture is made
 OPENING_SIGMA, CLOSING_SIGMA = 0.03, 0.018  # seconds; lips part slower than they meet
 SHAPE_SIGMA = 0.04  # seconds; rounding spreads over its neighbours (coarticulation)
+LINGERING = round(3 * max(SURE_SILENT) * FRAME_RATE)  # spectra over which silence is smoothed
 # Spectra on each side on which lips depend.
-SETTLING = round((3 * max(SURE_SILENT) + ANTICIPATION) * FRAME_RATE)
+SETTLING = LINGERING + round(ANTICIPATION * FRAME_RATE)
 # Seconds of sound on each side that a frame depends on.
 CONTEXT = (max(FILES.before, FILES.ahead) + SETTLING) / FRAME_RATE
 
@@ -103,7 +104,7 @@ def move_mouth(heard: Heard) -> Articulation:
 
 def _spoken(silence: Float32Array) -> Float32Array:
     """Whether someone speaks, 0..1, given how likely silence is."""
-    coming = np.full(SETTLING, silence[-LATEST:].mean(), np.float32)
+    coming = np.full(LINGERING, silence[-LATEST:].mean(), np.float32)
     track = np.concatenate([silence, coming])
     rests = [_ramp(smooth(track, sigma), sure) for sigma, sure in SURE_SILENT.items()]
     return np.asarray(1 - np.min(rests, axis=0)[: len(silence)], np.float32)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from vasari.generate import prosody, spectrum
 from vasari.generate.animator import Actor, band_levels
-from vasari.generate.articulation import SETTLING, Articulation, move_mouth
+from vasari.generate.articulation import LINGERING, Articulation, move_mouth
 from vasari.generate.controls import Controls
 from vasari.generate.headmotion import gesture_by_rule
 from vasari.generate.live_sound import HOP_SECONDS, Int16Array
@@ -73,8 +73,8 @@ class Listener:
         # The level of the band of speech, and what the encoder made of it a little before.
         self._loudness: deque[float] = deque([FLOOR_DB] * _KEPT, maxlen=_KEPT)
         self._encoder = load_speech_encoder(LIVE).stream()
-        silence = self._encoder.hear(np.full((2 * SETTLING, MELS), FLOOR_DB, np.float32))
-        self._mouth: deque[Heard] = deque([silence], maxlen=2 * SETTLING)
+        silence = self._encoder.hear(np.full((2 * LINGERING, MELS), FLOOR_DB, np.float32))
+        self._mouth: deque[Heard] = deque([silence], maxlen=2 * LINGERING)
         self._count = 0
         self._quiet = 0  # hops since anything was heard
         self._still: tuple[Articulation, Prosody] | None = None  # of a long silence
