@@ -32,7 +32,8 @@ def test_robustness_is_printed_with_what_the_mark_costs(still, tmp_path, monkeyp
     result = CliRunner().invoke(watermark.watermark, [*arguments, "--attack", "cost"])
     assert result.exit_code == 0, result.output
     assert "| H.264 CRF 18 | 1/1 (21%-100%)" in result.output
-    assert re.search(r"^\| PSNR, dB \| 4[0-6]\.\d ", result.output, re.MULTILINE)
+    # Of ten frames the first three bear more; how much depends on the identifier that was drawn.
+    assert re.search(r"^\| PSNR, dB \| (3[89]|4[0-6])\.\d ", result.output, re.MULTILINE)
     lines = results.read_text().splitlines()
     assert [json.loads(line)["attack"] for line in lines] == ["H.264 CRF 18", "cost"]
     assert CliRunner().invoke(watermark.watermark, arguments).exit_code == 0
