@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import VideoError
+from vasari.eval.refinement import refine
 from vasari.generate.faces import find_faces
 from vasari.generate.perform import Tracker, read_frames, track_meshes
 from vasari.generate.portrait import Frame, Portrait
-from vasari.generate.refinement import refine
 from vasari.generate.render import Pose, Renderer
 
 Float32Array = npt.NDArray[np.float32]

@@ -77,7 +77,7 @@ class MotionTransformer:
         """
         try:
             return cls(_read(file.read_bytes()))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             raise InputError(f"{file} holds no weights of `vasari train motion`") from None
 
     def __call__(self, noisy: Float32Array, level: float, conditions: Conditions) -> Float32Array:

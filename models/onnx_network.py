@@ -31,16 +31,29 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
+        self._name = name
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"]
             )
+            (given,) = self._session.get_inputs()
         except Exception as error:  # ONNX Runtime's have no base of their own
-            first = str(error).partition("\n")[0]
-            raise VasariError(f"{name} cannot be read as ONNX: {first}") from error
-        self._input = self._session.get_inputs()[0].name
+            raise VasariError(f"{name} cannot be read as ONNX: {_first_line(error)}") from error
+        self._input = given.name
 
     def __call__(self, values: Float32Array) -> Float32Array:
-        """What the network answers to its input."""
-        (answer,) = self._session.run(None, {self._input: values})
+        """What the network answers to its input.
+
+        Raises:
+            VasariError: it wants an input of another shape, or gives more than one answer.
+        """
+        try:
+            (answer,) = self._session.run(None, {self._input: values})
+        except Exception as error:
+            shape = " x ".join(map(str, values.shape))
+            raise VasariError(f"{self._name} cannot take {shape}: {_first_line(error)}") from error
         return np.asarray(answer, np.float32)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

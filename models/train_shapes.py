@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.errors import VasariError, VideoError
+from vasari.eval.refinement import displacements, skin_points
 from vasari.eval.replay import replay
 from vasari.generate.blendshapes import PARTNERS
 from vasari.generate.motion import ARKIT_INDEX
 from vasari.generate.pose import turn
-from vasari.generate.refinement import displacements, skin_points
 from vasari.generate.render import Renderer
 from vasari.generate.template import mirror
 from vasari.generate.topology import MESH_POINTS, RIGID_POINTS
@@ -54,8 +54,8 @@ def collect(clip: Path, start: int) -> Iterator[Example]:
     placement, rigid = portrait.placement, list(RIGID_POINTS)
     for moment in moments:
         points = skin_points(renderer, moment.pose)
-        flow, covariance = displacements(renderer.frame(moment.pose), moment.truth, points)
-        known = np.clip(np.trace(covariance, axis1=1, axis2=2) / 2, 0, MOST_KNOWN)
+        flow, precision = displacements(renderer.frame(moment.pose), moment.truth, points)
+        known = np.clip(np.trace(precision, axis1=1, axis2=2) / 2, 0, MOST_KNOWN)
         turned = turn(moment.pose.rotation) @ placement.rotation
         offsets = np.column_stack([flow, np.zeros(len(flow))]) / placement.scale @ turned
         # The head may have slipped; what the expression hardly moves tells by how much.
@@ -129,6 +129,7 @@ def shapes(*, clips: Path, output: Path, held_out: tuple[str, ...]) -> None:
     paths = usable(clips, held_out)
     if not paths:
         raise VasariError(f"no .mp4 to train on in {clips}")
+    output.parent.mkdir(parents=True, exist_ok=True)
     replays = []
     for number, path in enumerate(paths, 1):
         replays.append([example for start in STARTS for example in _replayed(path, start)])

@@ -332,6 +332,7 @@ def touch_up(
     paths = usable(clips, held_out)
     if not paths:
         raise VasariError(f"no .mp4 to train on in {clips}")
+    output.parent.mkdir(parents=True, exist_ok=True)
     if cache:
         cache.mkdir(parents=True, exist_ok=True)
     stack = examples(paths, cache)

@@ -86,7 +86,10 @@ def test_the_network_uses_each_condition() -> None:
 def test_files_that_hold_no_weights(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no archive")
     np.savez(tmp_path / "other.npz", tokens_bias=np.zeros(3))
-    for name in ("text.npz", "other.npz", "missing.npz"):
+    (tmp_path / "empty.npz").touch()
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    for name in ("text.npz", "other.npz", "missing.npz", "empty.npz", "array.npz"):
         with pytest.raises(InputError, match=f"{name} holds no weights"):
             MotionTransformer.load(tmp_path / name)
 

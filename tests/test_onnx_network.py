@@ -28,3 +28,10 @@ def test_answers_as_opencv_does() -> None:
 
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_an_input_that_it_cannot_take_is_named() -> None:
+    network = OnnxNetwork(shipped_model(), "the test's network")
+    with pytest.raises(VasariError, match="test's network cannot take 1 x 3 x 8 x 8") as caught:
+        network(np.zeros((1, 3, 8, 8), np.float32))
+    assert "\n" not in str(caught.value)

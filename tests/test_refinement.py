@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vasari.eval.refinement import refine
 from vasari.generate.motion import ARKIT_INDEX
-from vasari.generate.refinement import refine
 from vasari.generate.render import Pose, Renderer
 
 SIZES = {"expression": 52, "rotation": 3, "translation": 3, "gaze": 2}
