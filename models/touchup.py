@@ -18,7 +18,7 @@ from vasari.models.onnx_network import OnnxNetwork
 Float32Array = npt.NDArray[np.float32]
 
 WEIGHTS = "touchup.onnx"
-SHA256 = "6fcaadc661828a42fe0023642f22523cf1613f39c1ccd0e6102d7941292c24f8"
+SHA256 = "b8ddbb3e2222c25d5826c096862b6a8a60f8b3e7d8e5f428393edc4dc481044d"
 
 
 BORDER = 10  # pixels of a patch in which the change fades to nothing
