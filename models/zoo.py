@@ -25,7 +25,7 @@ ZOO = {
         "afc43c32cc26157a5ff57f219a4a70e0cb670f557dbf560fc8ad858f03ccc6de", "detector.md"
     ),
     "shapes.npz": Weights(
-        "43aae92c1f8410376ff9f1db85b38073e3956763095ef83058055a97731c792b", "shapes.md"
+        "5d879db097c813cf8f75cf3be18f3514fafc777a066a259a392c86bd86d869d3", "shapes.md"
     ),
 }
 

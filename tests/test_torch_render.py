@@ -152,7 +152,10 @@ def test_where_memory_is_short_fewer_frames_are_made_at_once(
     monkeypatch.setattr(renderer, "_render", render_if_it_fits)
     found = list(renderer.frames([SHORT]))
     assert made == [4, 2, 1, 1, 1]
-    assert all((one == other).all() for one, other in zip(expected, found, strict=True))
+    for one, other in zip(expected, found, strict=True):
+        # The network's sums are in another order, which may tip a value that lies between two.
+        assert np.abs(one.astype(int) - other).max() <= 1
+        assert (one != other).mean() < 1e-4
     room = 0
     with pytest.raises(InputError, match="memory of cpu is too small for one frame of 256 pixels"):
         next(renderer.frames([SHORT]))
