@@ -1,7 +1,8 @@
 """Do the lips fit the sound? ``python -m vasari.eval.lips FOLDER`` compares with real clips.
 
 Does the mouth open when a real speaker's does (correlation with the opening that FaceMesh tracks,
-and the lag at which it is best)? What it does to sound alone is asked by `vasari.eval.hearing`.
+and the lag at which it is best), and as far? What it does to sound alone is asked by
+`vasari.eval.hearing`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ from vasari.eval.hearing import (
     steady_noise,
 )
 from vasari.eval.phrases import PHRASES
+from vasari.eval.replay import replay
+from vasari.generate.animator import animate
+from vasari.generate.controls import Controls
+from vasari.generate.render import Renderer, poses
 from vasari.generate.spectrum import FRAME_RATE
 from vasari.generate.speech import Speech
 from vasari.generate.synthesis import speak
@@ -65,6 +70,7 @@ PICTURE_LAG = {
 # No lag makes these match: their sound and their lips are not of the same take.
 UNMATCHED = ("sadtalker_WDA_KatieHill_000", "sadtalker_RD_Radio34_000", "videoretalking_face4")
 
+USUAL, WIDEST = 75, 95  # percentiles of an opening that are compared with the real one's
 MAX_LAG = 0.24  # seconds that are searched on each side
 NOISES = (-20.0, -10.0)  # dB re the loud level, of a steady noise
 MOVING_NOISE = -15.0  # dB
@@ -91,6 +97,8 @@ class Match:
     r_live: float  # over the clip, of what is made while the sound comes
     likeness: float  # correlation of that with what is made from the file
     motion: float  # of the real lips in pauses, of that in speech; NaN where there is no pause
+    usual: float  # opening, of the real lips'; NaN where there is no first picture to open
+    widest: float  # the same where they are widest
 
 
 def track_lips(path: Path) -> LipTrack:
@@ -125,6 +133,17 @@ def _mouth(network: Any, frame: av.VideoFrame) -> tuple[float, float, float]:
     return first, second, third
 
 
+def shown_opening(path: Path, fps: float) -> FloatArray:
+    """The opening that a clip's first frame shows to its sound, (T,), in units of a `LipTrack`."""
+    portrait, _ = replay(path)
+    renderer = Renderer(portrait)
+    faces = (renderer.face(pose) for pose in poses(animate(Speech.open(path), Controls(), fps)))
+    pairs = ((UPPER_LIP, LOWER_LIP), EYE_CORNERS)
+    lengths = [[float(np.linalg.norm((f[a] - f[b])[:2])) for a, b in pairs] for f in faces]
+    opening, eyes = np.array(lengths).T
+    return opening / np.median(eyes)
+
+
 def match_clip(path: Path, track: LipTrack) -> Match:
     """Compare the motion made from a clip's sound with the clip's own lips."""
     speech = Speech.open(path)
@@ -145,6 +164,13 @@ def match_clip(path: Path, track: LipTrack) -> Match:
 
     loud = np.flatnonzero(loudness(speech) > SILENT_DB) / FRAME_RATE
     spoken = (sound_times >= loud[0]) & (sound_times <= loud[-1])
+    levels = [USUAL, WIDEST]
+    try:
+        shown = np.interp(sound_times, grid, shown_opening(path, track.fps)[: len(grid)])
+    except VideoError:  # its first frame shows no face
+        extent = np.full(len(levels), np.nan)
+    else:
+        extent = np.percentile(shown[spoken], levels) / np.nanpercentile(real[spoken], levels)
     lags = np.arange(-MAX_LAG, MAX_LAG + 0.001, 0.02)
     best = lags[np.argmax([correlate(made, lag) for lag in lags])]
     return Match(
@@ -155,6 +181,7 @@ def match_clip(path: Path, track: LipTrack) -> Match:
         correlate(live),
         float(np.corrcoef(made, live)[0, 1]),
         motion_in_pauses(real, pauses(speech, frames, track.fps)),
+        *(float(ratio) for ratio in extent),
     )
 
 
@@ -191,6 +218,8 @@ def _print_matches(paths: Sequence[Path], each: bool) -> None:
     _print_row("r, whole clip, live", [match.r_live for match in matches])
     _print_row("r of live and file", [match.likeness for match in matches])
     _print_row("real lips in pauses, of speech", [match.motion for match in matches])
+    _print_row("usual opening, of the real one", [match.usual for match in matches])
+    _print_row("widest opening, of the real one", [match.widest for match in matches])
 
 
 def _print_alignment(paths: Sequence[Path]) -> None:

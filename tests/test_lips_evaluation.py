@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from vasari.errors import VideoError
 from vasari.eval import lips
-from vasari.eval.lips import LipTrack, interval, match_clip
+from vasari.eval.lips import LipTrack, interval, match_clip, shown_opening, track_lips
+from vasari.generate.pipeline import generate
 from vasari.generate.speech import Speech
 
 RATE = 16_000
@@ -32,6 +33,7 @@ def bursts(tmp_path, monkeypatch):
 
     monkeypatch.setattr(lips, "jaw", jaw)
     monkeypatch.setattr(lips, "live_jaw", lambda speech, fps: np.roll(jaw(speech, fps), 1))
+    monkeypatch.setattr(lips, "shown_opening", lambda path, fps: 0.5 * jaw(Speech.open(path), fps))
     return tmp_path / "clip.wav", jaw
 
 
@@ -44,6 +46,17 @@ def test_a_perfect_fit(bursts):
     assert abs(match.lag) < 0.021
     assert 0.3 < match.r_live < 1
     assert match.likeness == pytest.approx(match.r_live, abs=0.02)
+    assert match.usual == pytest.approx(0.5)
+    assert match.widest == pytest.approx(0.5)
+
+
+def test_what_is_shown_is_what_is_tracked(portrait_file, speech_file, tmp_path):
+    video = tmp_path / "said.mp4"
+    generate(portrait_file, speech_file, video)
+    tracked = track_lips(video).opening
+    shown = shown_opening(video, FPS)[: len(tracked)]
+    assert np.corrcoef(shown, tracked)[0, 1] > 0.85
+    assert np.percentile(shown, 95) == pytest.approx(np.percentile(tracked, 95), rel=0.25)
 
 
 @pytest.mark.parametrize("frames", [-3, 2])
