@@ -169,10 +169,9 @@ def _both(**weights: float) -> dict[str, float]:
 # Weights at full strength. A loud vowel opens the jaw to about 0.25: 1 is a shout. What goes with
 # an opening, and how far it goes, is what eight people's did who were tracked as they spoke: the
 # lips are pushed forward a little, which keeps their corners together.
-_JAW = {"jawOpen": 0.35}
-_PARTING = _both(mouthLowerDown=0.44, mouthUpperUp=0.39)
-_PARTING |= {"mouthFunnel": 0.32, "mouthShrugUpper": 0.57}
-_ROUNDING = {"mouthFunnel": 0.9, "mouthPucker": 0.9}
+_JAW = {"jawOpen": 0.35, "mouthFunnel": 0.32}
+_PARTING = _both(mouthLowerDown=0.44, mouthUpperUp=0.39) | {"mouthShrugUpper": 0.57}
+_ROUNDING = {"mouthFunnel": 0.7, "mouthPucker": 0.9}
 _SPREADING = _both(mouthStretch=0.8, mouthSmile=0.35, mouthDimple=0.2)
 _HISSING = _both(mouthLowerDown=0.45, mouthUpperUp=0.3, mouthStretch=0.25) | {"jawOpen": 0.03}
 _BITING = _both(mouthUpperUp=0.2) | {"mouthRollLower": 0.45, "jawOpen": 0.03}
@@ -195,8 +194,9 @@ def lip_weights(mouth: Articulation) -> Float32Array:
     free = 1 - mouth.pressing
     open_ = mouth.opening * (1 - 0.5 * mouth.biting)
     states = (
-        open_ * (1 - 0.3 * mouth.hissing),  # the teeth are nearly together
-        open_,
+        # The teeth are nearly together in s; round lips hide them, and the jaw does a little more.
+        open_ * (1 - 0.3 * mouth.hissing) * (1 + 0.25 * mouth.rounding),
+        open_ * (1 - 0.6 * mouth.rounding),
         mouth.rounding * free,
         mouth.spreading * free,
         mouth.hissing * free,
