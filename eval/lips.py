@@ -141,7 +141,7 @@ def shown_opening(path: Path, fps: float) -> FloatArray:
     pairs = ((UPPER_LIP, LOWER_LIP), EYE_CORNERS)
     lengths = [[float(np.linalg.norm((f[a] - f[b])[:2])) for a, b in pairs] for f in faces]
     opening, eyes = np.array(lengths).T
-    return opening / np.median(eyes)
+    return np.asarray(opening / np.median(eyes), np.float64)
 
 
 def match_clip(path: Path, track: LipTrack) -> Match:
