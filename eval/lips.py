@@ -164,13 +164,6 @@ def match_clip(path: Path, track: LipTrack) -> Match:
 
     loud = np.flatnonzero(loudness(speech) > SILENT_DB) / FRAME_RATE
     spoken = (sound_times >= loud[0]) & (sound_times <= loud[-1])
-    levels = [USUAL, WIDEST]
-    try:
-        shown = np.interp(sound_times, grid, shown_opening(path, track.fps)[: len(grid)])
-    except VideoError:  # its first frame shows no face
-        extent = np.full(len(levels), np.nan)
-    else:
-        extent = np.percentile(shown[spoken], levels) / np.nanpercentile(real[spoken], levels)
     lags = np.arange(-MAX_LAG, MAX_LAG + 0.001, 0.02)
     best = lags[np.argmax([correlate(made, lag) for lag in lags])]
     return Match(
@@ -181,8 +174,26 @@ def match_clip(path: Path, track: LipTrack) -> Match:
         correlate(live),
         float(np.corrcoef(made, live)[0, 1]),
         motion_in_pauses(real, pauses(speech, frames, track.fps)),
-        *(float(ratio) for ratio in extent),
+        *_extent(path, track.fps, sound_times[spoken], real[spoken]),
     )
+
+
+def _extent(path: Path, fps: float, times: FloatArray, real: FloatArray) -> tuple[float, float]:
+    """How far lips open as usual and at their widest, of how far the real ones do.
+
+    Args:
+        path: the clip; where its first frame shows no face, nothing is known.
+        fps: frames per second.
+        times: (T,) seconds of its sound.
+        real: (T,) the opening then; NaN where no face is seen.
+    """
+    try:
+        made = shown_opening(path, fps)
+    except VideoError:
+        return np.nan, np.nan
+    shown = np.interp(times, np.arange(len(made)) / fps, made)
+    usual, widest = (np.percentile(shown, q) / np.nanpercentile(real, q) for q in (USUAL, WIDEST))
+    return float(usual), float(widest)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -169,7 +169,7 @@ def _both(**weights: float) -> dict[str, float]:
 # Weights at full strength. A loud vowel opens the jaw to about 0.25: 1 is a shout. What goes with
 # an opening, and how far it goes, is what eight people's did who were tracked as they spoke: the
 # lips are pushed forward a little, which keeps their corners together.
-_JAW = {"jawOpen": 0.35, "mouthFunnel": 0.32}
+_OPENING = {"jawOpen": 0.35, "mouthFunnel": 0.32}
 _PARTING = _both(mouthLowerDown=0.44, mouthUpperUp=0.39) | {"mouthShrugUpper": 0.57}
 _ROUNDING = {"mouthFunnel": 0.7, "mouthPucker": 0.9}
 _SPREADING = _both(mouthStretch=0.8, mouthSmile=0.35, mouthDimple=0.2)
@@ -179,7 +179,7 @@ _PRESSING = _both(mouthPress=0.25) | {"mouthRollLower": 0.15, "mouthRollUpper": 
 SHAPES = np.array(
     [
         [weights.get(name, 0.0) for name in ARKIT_NAMES]
-        for weights in (_JAW, _PARTING, _ROUNDING, _SPREADING, _HISSING, _BITING, _PRESSING)
+        for weights in (_OPENING, _PARTING, _ROUNDING, _SPREADING, _HISSING, _BITING, _PRESSING)
     ],
     np.float32,
 )
