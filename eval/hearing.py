@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from vasari.generate.animator import band_levels, frame_total, listen
 from vasari.generate.articulation import Articulation, lip_weights
+from vasari.generate.blendshapes import face_shapes, lip_closure
 from vasari.generate.live_motion import LOOK_AHEAD, Listener
 from vasari.generate.live_sound import HOP_SECONDS, Voice, samples_of
-from vasari.generate.motion import ARKIT_INDEX
 from vasari.generate.spectrum import FRAME_RATE, RATE, band_matrix, decibels, power_spectra
 from vasari.generate.speech import SPEECH_BAND, Phone, Speech
+from vasari.generate.template import template
 from vasari.models.acoustics import make_noise
 from vasari.models.speech_encoder import BILABIAL, SILENCE, load_speech_encoder
 from vasari.models.utterances import label
@@ -24,6 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
+UPPER_LIP, LOWER_LIP = 13, 14  # FaceMesh landmarks: middles of the inner lips
 CLOSED = 0.12  # of a clip's 95th percentile opening, below which lips count as closed
 SILENT_DB = -40.0  # dB re the loud level of the recording
 LOUD_DB = -8.0  # dB re the loud level: surely the middle of a vowel
@@ -37,13 +39,13 @@ RATE_OF_CLOSURES = 100.0  # frames per second, to hit the short closures
 CLOSURE_SLACK = 0.02  # seconds by which alignments err
 
 
-def jaw(speech: Speech, fps: float) -> FloatArray:
-    """The jaw's opening in the motion made from a speech, (T,) in 0..1."""
+def opening(speech: Speech, fps: float) -> FloatArray:
+    """How far the mean face's lips part in the motion made from a speech, (T,) centimetres."""
     times = np.arange(frame_total(speech.duration, fps)) / fps
-    return _jaw_of(Articulation(*listen(speech, times).T[:6]))
+    return gap(lip_weights(Articulation(*listen(speech, times).T[:6])))
 
 
-def live_jaw(speech: Speech, fps: float) -> FloatArray:
+def live_opening(speech: Speech, fps: float) -> FloatArray:
     """The same as it is made while the sound comes."""
     voice, listener = Voice(), Listener()
     voice.say(samples_of(speech))
@@ -52,14 +54,21 @@ def live_jaw(speech: Speech, fps: float) -> FloatArray:
         while hops * HOP_SECONDS < time + LOOK_AHEAD:
             listener.hear(voice.hop().samples)
             hops += 1
-        openings.append(_jaw_of(listener.read(float(time))[0]))
+        openings.append(gap(lip_weights(listener.read(float(time))[0])))
     return np.concatenate(openings)
 
 
-def _jaw_of(mouth: Articulation) -> FloatArray:
-    """The jaw's opening at each state of the mouth."""
-    weights = lip_weights(mouth)[:, ARKIT_INDEX["jawOpen"]]
-    return np.asarray(np.clip(weights, 0, 1), np.float64)
+def gap(weights: Float32Array) -> FloatArray:
+    """Between the middles of the mean face's inner lips, (T,) cm, at weights, (T, 52), clipped.
+
+    Lips that would pass through each other are closed, as the renderer has it.
+    """
+    neutral = template()
+    rest = neutral + lip_closure(neutral)
+    shapes = face_shapes(rest)
+    apart = rest[LOWER_LIP] - rest[UPPER_LIP]
+    parted = apart + np.clip(weights, 0, 1) @ (shapes[:, LOWER_LIP] - shapes[:, UPPER_LIP])
+    return np.where(parted[:, 1] > 0, np.linalg.norm(parted, axis=1), 0).astype(np.float64)
 
 
 def loudness(speech: Speech) -> FloatArray:
@@ -82,10 +91,10 @@ def pauses(speech: Speech, frames: int, fps: float) -> BoolArray:
 def closed_in_silence(speech: Speech, fps: float = 25.0) -> float:
     """The share of frames in pauses, before and after the speech too, with closed lips."""
     padded = with_pauses(speech)
-    opening = jaw(padded, fps)
-    deep = pauses(padded, len(opening), fps)
-    limit = CLOSED * np.percentile(opening[~deep], 95)
-    return float(np.mean(opening[deep] <= limit))
+    parted = opening(padded, fps)
+    deep = pauses(padded, len(parted), fps)
+    limit = CLOSED * np.percentile(parted[~deep], 95)
+    return float(np.mean(parted[deep] <= limit))
 
 
 def motion_in_silence(
@@ -100,17 +109,17 @@ def motion_in_silence(
         fps: frames per second.
     """
     padded = with_pauses(speech)
-    opening = jaw(padded if noise is None else with_noise(padded, noise, level), fps)
-    return motion_in_pauses(opening, pauses(padded, len(opening), fps))
+    parted = opening(padded if noise is None else with_noise(padded, noise, level), fps)
+    return motion_in_pauses(parted, pauses(padded, len(parted), fps))
 
 
-def motion_in_pauses(opening: FloatArray, deep: BoolArray) -> float:
+def motion_in_pauses(parted: FloatArray, deep: BoolArray) -> float:
     """Deviation of an opening, (T,), where deep, (T,), says pause, over that elsewhere.
 
     Frames without an opening are left out; NaN where either has less than LEAST_FRAMES.
     """
-    known = np.isfinite(opening)
-    inside, outside = opening[known & deep], opening[known & ~deep]
+    known = np.isfinite(parted)
+    inside, outside = parted[known & deep], parted[known & ~deep]
     if min(len(inside), len(outside)) < LEAST_FRAMES:
         return float("nan")
     return float(inside.std() / outside.std())
@@ -144,11 +153,11 @@ def moving_noises() -> list[Float32Array]:
 
 
 def opening_in_vowels(speech: Speech, fps: float = 25.0) -> float:
-    """Mean opening of the jaw where the voice is loudest, as it is in vowels."""
-    opening = jaw(speech, fps)
-    index = (np.arange(len(opening)) / fps * FRAME_RATE).astype(int)
+    """Mean opening, centimetres, where the voice is loudest, as it is in vowels."""
+    parted = opening(speech, fps)
+    index = (np.arange(len(parted)) / fps * FRAME_RATE).astype(int)
     levels = loudness(speech)
-    return float(opening[levels[np.minimum(index, len(levels) - 1)] > LOUD_DB].mean())
+    return float(parted[levels[np.minimum(index, len(levels) - 1)] > LOUD_DB].mean())
 
 
 def closed_in_bilabials(
@@ -161,13 +170,13 @@ def closed_in_bilabials(
         phones: its speech sounds.
         closures_shown: see `vasari.models.utterances.label`.
     """
-    opening = jaw(speech, RATE_OF_CLOSURES)
-    limit = CLOSED * np.percentile(opening, 95)
-    sounds, _ = label(phones, len(opening), closures_shown=closures_shown)
+    parted = opening(speech, RATE_OF_CLOSURES)
+    limit = CLOSED * np.percentile(parted, 95)
+    sounds, _ = label(phones, len(parted), closures_shown=closures_shown)
     edges = np.flatnonzero(np.diff(np.pad(sounds == BILABIAL, 1).astype(int)))
     slack = round(CLOSURE_SLACK * RATE_OF_CLOSURES)
     return [
-        bool(opening[max(0, start - slack) : end + slack].min() <= limit)
+        bool(parted[max(0, start - slack) : end + slack].min() <= limit)
         for start, end in edges.reshape(-1, 2)
     ]
 

@@ -23,16 +23,18 @@ import numpy.typing as npt
 from vasari.errors import VideoError
 from vasari.eval.alignment import phones_of
 from vasari.eval.hearing import (
+    LOWER_LIP,
     SILENT_DB,
+    UPPER_LIP,
     accuracy,
     closed_in_bilabials,
     closed_in_silence,
-    jaw,
-    live_jaw,
+    live_opening,
     loudness,
     motion_in_pauses,
     motion_in_silence,
     moving_noises,
+    opening,
     opening_in_vowels,
     pauses,
     steady_noise,
@@ -50,8 +52,7 @@ from vasari.models.utterances import UNHEARD_FESTIVAL, UNHEARD_VOICES
 
 FloatArray = npt.NDArray[np.float64]
 
-# FaceMesh landmarks: middle of the inner lips, corners of the mouth, outer corners of the eyes.
-UPPER_LIP, LOWER_LIP = 13, 14
+# FaceMesh landmarks: corners of the mouth, outer corners of the eyes.
 MOUTH_CORNERS = (61, 291)
 EYE_CORNERS = (33, 263)
 
@@ -116,10 +117,10 @@ def track_lips(path: Path) -> LipTrack:
                 rows = [_mouth(network, frame) for frame in container.decode(video=0)]
         except (av.error.FFmpegError, IndexError) as error:
             raise VideoError(f"{path} cannot be read as a video: {error}") from None
-    opening, width, eyes = np.array(rows).reshape(-1, 3).T
+    parted, width, eyes = np.array(rows).reshape(-1, 3).T
     if not fps or np.isfinite(eyes).mean() < 0.5:
         raise VideoError(f"{path} shows no face for most of its time")
-    return LipTrack(fps, opening / np.nanmedian(eyes), width / np.nanmedian(eyes))
+    return LipTrack(fps, parted / np.nanmedian(eyes), width / np.nanmedian(eyes))
 
 
 def _mouth(network: Any, frame: av.VideoFrame) -> tuple[float, float, float]:
@@ -140,14 +141,14 @@ def shown_opening(path: Path, fps: float) -> FloatArray:
     faces = (renderer.face(pose) for pose in poses(animate(Speech.open(path), Controls(), fps)))
     pairs = ((UPPER_LIP, LOWER_LIP), EYE_CORNERS)
     lengths = [[float(np.linalg.norm((f[a] - f[b])[:2])) for a, b in pairs] for f in faces]
-    opening, eyes = np.array(lengths).T
-    return np.asarray(opening / np.median(eyes), np.float64)
+    parted, eyes = np.array(lengths).T
+    return np.asarray(parted / np.median(eyes), np.float64)
 
 
 def match_clip(path: Path, track: LipTrack) -> Match:
     """Compare the motion made from a clip's sound with the clip's own lips."""
     speech = Speech.open(path)
-    made, live = jaw(speech, track.fps), live_jaw(speech, track.fps)
+    made, live = opening(speech, track.fps), live_opening(speech, track.fps)
     frames = min(len(made), len(track.opening))
     times = np.arange(frames) / track.fps
     sound_times = times - PICTURE_LAG.get(path.stem, 0.0)
@@ -270,9 +271,9 @@ def _print_sounds(folders: Sequence[Path]) -> None:
 def _print_vowels(speeches: Sequence[Speech], usual: float) -> None:
     """How closed lips are in pauses, and how open in vowels, also relative to English."""
     _print_row("lips closed in pauses", list(map(closed_in_silence, speeches)))
-    opening = list(map(opening_in_vowels, speeches))
-    _print_row("opening of the jaw in vowels", opening)
-    _print_row("  relative to English", [one / usual for one in opening])
+    vowels = list(map(opening_in_vowels, speeches))
+    _print_row("opening in vowels, cm", vowels)
+    _print_row("  relative to English", [one / usual for one in vowels])
 
 
 def _print_synthesis() -> None:

@@ -23,16 +23,16 @@ def speech():
 
 
 def mouth(monkeypatch, *, talking: float, silent: float, quiver: float = 0.0) -> None:
-    """A jaw that is open while the tone, a pause later, sounds, and otherwise as told."""
+    """Lips that are open while the tone, a pause later, sounds, and otherwise as told."""
 
-    def jaw(speech, fps):
+    def opening(speech, fps):
         time = np.arange(round(speech.duration * fps)) / fps
         wave = np.where(np.arange(len(time)) % 2, 1.0, -1.0)
         start = 2 + hearing.PAUSE * (speech.duration > 6)
         spoken = (time >= start) & (time < start + 1)
         return np.where(spoken, talking * (1 + 0.5 * wave), silent + quiver * wave)
 
-    monkeypatch.setattr(hearing, "jaw", jaw)
+    monkeypatch.setattr(hearing, "opening", opening)
 
 
 def test_closed_in_silence(monkeypatch, speech):
@@ -67,17 +67,32 @@ def test_noise_has_the_level_that_was_asked_for(speech, noise):
     assert loud == pytest.approx(speech.level.loud - 20, abs=1.5)
 
 
-def test_the_jaw_is_that_of_the_motion(speech):
+def test_the_opening_is_that_of_the_motion(speech):
     motion = Motion.concatenate(animate(speech, Controls(), 25.0))
-    opening = hearing.jaw(speech, 25.0)
-    assert opening == pytest.approx(motion.expression[:, ARKIT_INDEX["jawOpen"]], abs=1e-4)
+    assert hearing.opening(speech, 25.0) == pytest.approx(hearing.gap(motion.expression), abs=0.02)
 
 
-def test_the_live_jaw_is_near_to_that_of_the_file():
+def gap_of(**weights: float) -> float:
+    track = np.zeros((1, len(ARKIT_INDEX)), np.float32)
+    for name, value in weights.items():
+        track[0, ARKIT_INDEX[name]] = value
+    return float(hearing.gap(track)[0])
+
+
+def test_lips_part_by_what_all_shapes_do():
+    assert gap_of() == pytest.approx(0, abs=1e-3)
+    jaw = gap_of(jawOpen=0.2)
+    assert jaw > 0.3
+    assert gap_of(jawOpen=0.2, mouthUpperUpLeft=0.4, mouthUpperUpRight=0.4) > 1.1 * jaw
+    assert gap_of(jawOpen=0.2, mouthClose=0.2) < 0.1 * jaw
+    assert gap_of(mouthPressLeft=1, mouthPressRight=1) < 0.1 * jaw
+
+
+def test_the_live_opening_is_near_to_that_of_the_file():
     from conftest import syllables
 
     spoken = Speech.from_samples(syllables(4.0), RATE)
-    whole, live = hearing.jaw(spoken, 25.0), hearing.live_jaw(spoken, 25.0)
+    whole, live = hearing.opening(spoken, 25.0), hearing.live_opening(spoken, 25.0)
     assert len(live) == len(whole)
     assert np.corrcoef(whole[25:], live[25:])[0, 1] > 0.5
 
@@ -88,9 +103,9 @@ def test_opening_in_vowels(monkeypatch, speech):
 
 
 def test_closures_of_phones(monkeypatch):
-    opening = np.full(100, 0.3)
-    opening[20:25] = opening[53:57] = 0
-    monkeypatch.setattr(hearing, "jaw", lambda speech, fps: opening)
+    parted = np.full(100, 0.3)
+    parted[20:25] = parted[53:57] = 0
+    monkeypatch.setattr(hearing, "opening", lambda speech, fps: parted)
     phones = (
         Phone("m", 0.19, 0.26),  # closed
         Phone("a", 0.26, 0.40),  # no matter

@@ -18,7 +18,7 @@ FPS = 25.0
 
 @pytest.fixture
 def bursts(tmp_path, monkeypatch):
-    """A WAV of irregular bursts, and a jaw that follows them perfectly."""
+    """A WAV of irregular bursts, and lips that follow them perfectly."""
     from conftest import write_wav
 
     steps = np.random.default_rng(0).random(60) < 0.5
@@ -27,20 +27,22 @@ def bursts(tmp_path, monkeypatch):
     sound = 0.3 * gate * np.sin(2 * np.pi * 500 * np.arange(len(gate)) / RATE)
     write_wav(tmp_path / "clip.wav", sound.astype(np.float32), RATE)
 
-    def jaw(speech, fps):
+    def opening(speech, fps):
         times = np.arange(int(speech.duration * fps)) / fps
         return 0.4 * gate[np.minimum((times * RATE).astype(int), len(gate) - 1)]
 
-    monkeypatch.setattr(lips, "jaw", jaw)
-    monkeypatch.setattr(lips, "live_jaw", lambda speech, fps: np.roll(jaw(speech, fps), 1))
-    monkeypatch.setattr(lips, "shown_opening", lambda path, fps: 0.5 * jaw(Speech.open(path), fps))
-    return tmp_path / "clip.wav", jaw
+    monkeypatch.setattr(lips, "opening", opening)
+    monkeypatch.setattr(lips, "live_opening", lambda speech, fps: np.roll(opening(speech, fps), 1))
+    monkeypatch.setattr(
+        lips, "shown_opening", lambda path, fps: 0.5 * opening(Speech.open(path), fps)
+    )
+    return tmp_path / "clip.wav", opening
 
 
 def test_a_perfect_fit(bursts):
-    path, jaw = bursts
-    opening = jaw(Speech.open(path), FPS)
-    match = match_clip(path, LipTrack(FPS, opening, opening))
+    path, opening = bursts
+    real = opening(Speech.open(path), FPS)
+    match = match_clip(path, LipTrack(FPS, real, real))
     assert match.r == pytest.approx(1)
     assert match.r_speech == pytest.approx(1)
     assert abs(match.lag) < 0.021
@@ -61,15 +63,15 @@ def test_what_is_shown_is_what_is_tracked(portrait_file, speech_file, tmp_path):
 
 @pytest.mark.parametrize("frames", [-3, 2])
 def test_the_sign_of_the_lag(bursts, frames):
-    path, jaw = bursts
-    real = np.roll(jaw(Speech.open(path), FPS), -frames)  # real lips come earlier: we are late
+    path, opening = bursts
+    real = np.roll(opening(Speech.open(path), FPS), -frames)  # real lips come earlier: we are late
     match = match_clip(path, LipTrack(FPS, real, real))
     assert match.lag == pytest.approx(frames / FPS, abs=0.021)
 
 
 def test_frames_without_a_face_do_not_count(bursts):
-    path, jaw = bursts
-    real = jaw(Speech.open(path), FPS).astype(float)
+    path, opening = bursts
+    real = opening(Speech.open(path), FPS).astype(float)
     real[40:60] = np.nan
     assert match_clip(path, LipTrack(FPS, real, real)).r == pytest.approx(1)
 
