@@ -106,7 +106,7 @@ def _emotion(context: click.Context, option: click.Parameter, value: str) -> dic
     default="on",
     show_default=True,
     type=click.Choice(["on", "off"]),
-    help="Whether a small network repairs the eyes; off leaves pure geometry.",
+    help="Whether a small network repairs eyes and mouth; off leaves pure geometry.",
 )
 @click.option(
     "--device",

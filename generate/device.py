@@ -54,7 +54,7 @@ def renderer_on(
     Args:
         device: ``cpu`` or ``cuda``, as `check_device` gives it.
         portrait: whom it shows.
-        touch_up: whether a small network repairs the eyes.
+        touch_up: whether a small network repairs eyes and mouth.
         planes: whether frames may come as I420, as `Marker.mark` takes them too.
     """
     if device == "cpu":

@@ -101,7 +101,7 @@ def generate(
         size: the side of the frame, 256, 512 or 1024 pixels, where the portrait is a file.
         fps: frames per second, 24 to 60.
         face: which face of the picture, 1 for the largest, where the portrait is a file.
-        touch_up: whether a small network repairs the eyes; without it all is geometry.
+        touch_up: whether a small network repairs eyes and mouth; without it all is geometry.
         device: where frames are rendered: cpu, cuda, or auto for CUDA if there is any.
         captions: painted into the frames, in order of time.
         author: who made it, for the manifest.

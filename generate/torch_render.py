@@ -44,7 +44,7 @@ class TorchRenderer:
     Args:
         portrait: whom it shows.
         device: PyTorch's name of the processor, as ``cuda``.
-        touch_up: whether a small network repairs the eyes.
+        touch_up: whether a small network repairs eyes and mouth.
         planes: whether frames come as I420, (3 S / 2, S), which saves the way back and a
             conversion.
     """

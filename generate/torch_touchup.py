@@ -26,11 +26,11 @@ from vasari.generate.torch_raster import between, look_up
 from vasari.generate.touchup import (
     BLUR,
     BLURRED_FROM,
-    PATCH_DENSITY,
+    PATCH_HEIGHT,
+    PATCH_WIDTH,
     REGIONS,
-    Region,
     place_regions,
-    spared_balls,
+    spared,
 )
 from vasari.models.touchup_network import Network
 
@@ -44,9 +44,9 @@ class TouchUps:
 
     def __init__(self, portrait: Portrait, device: torch.device) -> None:
         self.anchors = place_regions(portrait)
-        self._network = Network.shipped(REGIONS[0].height, REGIONS[0].width).to(device)
+        self._network = Network.shipped(PATCH_HEIGHT, PATCH_WIDTH).to(device)
         self._rims = [torch.tensor(region.opening, device=device) for region in REGIONS]
-        self._grids = [_grid(region, device) for region in REGIONS]
+        self._grid = _grid(device)
         image, anchors, mesh = (
             torch.from_numpy(array)[None].to(device)
             for array in (portrait.image, self.anchors, portrait.mesh)
@@ -66,7 +66,7 @@ class TouchUps:
 
         Args:
             frames: (B, S, S, 3) uint8, changed.
-            anchors: (B, 6, 2) pixels, where the anchors now stand.
+            anchors: (B, 9, 2) pixels, where the anchors now stand.
             mesh: (B, 478, 2) pixels, the face as it is shown.
             poses: B of them.
         """
@@ -74,8 +74,8 @@ class TouchUps:
         if not patches:
             return
         looks = self._looks(frames, patches, mesh)
-        spared = upload(np.array([spared_balls(pose.gaze) for pose in poses]), frames.device)
-        left = 1 - spared[:, None, None, None] * looks[:, :, 3:]
+        alone = np.array([[spared(region, pose.gaze) for pose in poses] for region in REGIONS])
+        left = 1 - upload(alone, frames.device)[:, :, None, None, None] * looks[:, :, 3:]
         changes = left * (self._fields(looks) - self._at_rest)
         # Where the face has left the frame, nothing is changed.
         kept = torch.stack([patch.windows.some for patch in patches]).all(0)
@@ -83,11 +83,12 @@ class TouchUps:
             patch.change(frames, fields, kept)
 
     def _patches(self, anchors: torch.Tensor, side: int) -> list[_Patch]:
-        """The patches of all regions at their anchors, (B, 6, 2); none if no frame shows one."""
+        """The patches of all regions at their anchors, (B, 9, 2); none if no frame shows one."""
         patches = []
-        for grid, own in zip(self._grids, anchors.double().split(3, 1), strict=True):
-            forth = _warp(own, grid[-1, -1] / 2)
-            corners = grid[:: len(grid) - 1, :: grid.shape[1] - 1].flatten(0, 1)
+        grid = self._grid
+        corners = grid[:: len(grid) - 1, :: grid.shape[1] - 1].flatten(0, 1)
+        for region, own in zip(REGIONS, anchors.double().split(3, 1), strict=True):
+            forth = _warp(own, region.density, grid[-1, -1] / 2)
             windows = Windows.around(carry(forth, corners[None]).float(), 1, side)
             if windows is None:
                 return []
@@ -115,21 +116,22 @@ class TouchUps:
         return answers.unflatten(0, looks.shape[:2])
 
 
-def _grid(region: Region, device: torch.device) -> torch.Tensor:
+def _grid(device: torch.device) -> torch.Tensor:
     """The pixels of a patch, (h, w, 2) float64, x before y."""
-    y, x = np.mgrid[: region.height, : region.width]
+    y, x = np.mgrid[:PATCH_HEIGHT, :PATCH_WIDTH]
     return torch.from_numpy(np.dstack([x, y]).astype(np.float64)).to(device)
 
 
-def _warp(anchors: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
+def _warp(anchors: torch.Tensor, density: float, middle: torch.Tensor) -> torch.Tensor:
     """The affine maps, (B, 2, 3), from a patch's pixels to the frames': `touchup.patch_warp`.
 
     Args:
         anchors: (B, 3, 2) pixels of the frames.
+        density: pixels of the patch per cm.
         middle: (2,) of the patch's pixels.
     """
     centre, across, down = anchors.unbind(1)
-    axes = torch.stack([across - centre, down - centre], -1) / PATCH_DENSITY
+    axes = torch.stack([across - centre, down - centre], -1) / density
     return torch.cat([axes, (centre - axes @ middle)[..., None]], -1)
 
 
@@ -156,7 +158,7 @@ class _Patch:
         return look_up(pixels, places[..., 0], places[..., 1])
 
     def opening(self, rim: torch.Tensor) -> torch.Tensor:
-        """How much of each pixel of the patch lies between the lids, (B, h, w) 0..255.
+        """How much of each pixel of the patch lies between lids or lips, (B, h, w) 0..255.
 
         Args:
             rim: (B, N, 2) pixels of the frames, around the opening.

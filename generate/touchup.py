@@ -1,4 +1,4 @@
-"""The touch-up: a small network repairs the eyes, where a moved picture cannot know better.
+"""The touch-up: a small network repairs eyes and mouth, where a moved picture cannot know better.
 
 It sees an upright patch of a frame beside the same patch of the portrait, and answers with what to
 change: how far pixels move and how their colours shift. That fades to nothing at the patch's
@@ -20,15 +20,18 @@ from vasari.generate.portrait import Portrait
 from vasari.generate.topology import (
     LEFT_LOWER_LID,
     LEFT_UPPER_LID,
+    LOWER_LIP_INNER,
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
+    UPPER_LIP_INNER,
 )
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
-PATCH_DENSITY = 11.0  # pixels of a patch per cm of the face; a frame of 512 pixels has about 13
 GAZE_SPARED = (4.0, 10.0)  # degrees: where the change between the lids begins to fade, and ends
+# Of the change between the lips: how teeth look there nobody can know, and their mean is a grey.
+LIPS_SPARED = np.float32(0.6)
 BLURRED_FROM = 1.25  # of the frame's pixels for one of a patch
 BLUR = 0.35  # of the frame's pixels for one of a patch beyond the first: keeps a patch smooth
 
@@ -58,16 +61,18 @@ class Region:
     """A part of the face that is touched up: an upright rectangle fixed to the skull."""
 
     centre: tuple[int, int]  # the mesh points between which it lies
-    mirrored: bool  # whether the patch is flipped, so that one network knows both eyes
-    opening: tuple[int, ...]  # mesh points around the lids
-    below: float = -0.2  # cm from the centre to the patch's middle
-    width: int = 48  # pixels of the patch
-    height: int = 40
+    opening: tuple[int, ...]  # mesh points around the lids or the lips
+    below: float  # cm from the centre to the patch's middle
+    density: float  # pixels of the patch per cm of the face; a frame of 512 pixels has about 13
+    mirrored: bool = False  # whether the patch is flipped, so that one network knows both eyes
+    ball: bool = True  # whether it is an eyeball that the opening shows
 
 
-RIGHT_EYE = Region((33, 133), False, RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1])
-LEFT_EYE = Region((263, 362), True, LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1])
-REGIONS = (RIGHT_EYE, LEFT_EYE)
+PATCH_WIDTH, PATCH_HEIGHT = 48, 40  # pixels of every region's: one network serves all
+RIGHT_EYE = Region((33, 133), RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1], -0.2, 11.0)
+LEFT_EYE = Region((263, 362), LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1], -0.2, 11.0, mirrored=True)
+MOUTH = Region((61, 291), UPPER_LIP_INNER + LOWER_LIP_INNER[-2:0:-1], 0.3, 6.6, ball=False)
+REGIONS = (RIGHT_EYE, LEFT_EYE, MOUTH)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Look:
     """One region as it stands in a picture."""
 
     colours: ImageArray  # (h, w, 3) sRGB
-    opening: ImageArray  # (h, w) 0..255: how much of each pixel lies between the lids
+    opening: ImageArray  # (h, w) 0..255: how much of each pixel lies between lids or lips
 
     def inputs(self, portrait: Look) -> Float32Array:
         """What the network sees, (7, h, w) 0..1: this look, the portrait's, and the opening."""
@@ -88,7 +93,7 @@ class Look:
 
 
 def place_regions(portrait: Portrait) -> Float32Array:
-    """The anchors of all REGIONS, (6, 3) pixels: of each its middle, 1 cm across, 1 cm down."""
+    """The anchors of all REGIONS, (9, 3) pixels: of each its middle, 1 cm across, 1 cm down."""
     own = portrait.placement.unplace(portrait.mesh)
     corners = [
         own[list(region.centre)].mean(axis=0) + np.array(offset, np.float32)
@@ -106,9 +111,9 @@ def patch_warp(region: Region, anchors: Float32Array) -> Float32Array:
     """The affine map, (2, 3), from a patch's pixels to a frame's, by the region's three anchors."""
     middle, across, down = anchors[:, :2]
     warp = np.empty((2, 3), np.float32)
-    warp[:, 0], warp[:, 1] = (across - middle) / PATCH_DENSITY, (down - middle) / PATCH_DENSITY
-    warp[:, 2] = middle - warp[:, 0] * ((region.width - 1) / 2)
-    warp[:, 2] -= warp[:, 1] * ((region.height - 1) / 2)
+    warp[:, 0], warp[:, 1] = (across - middle) / region.density, (down - middle) / region.density
+    warp[:, 2] = middle - warp[:, 0] * ((PATCH_WIDTH - 1) / 2)
+    warp[:, 2] -= warp[:, 1] * ((PATCH_HEIGHT - 1) / 2)
     return warp
 
 
@@ -127,8 +132,7 @@ def look(frame: ImageArray, region: Region, warp: Float32Array, mesh: Float32Arr
     """Cut a region out of a frame, given the face's mesh, (478, 2) pixels, in it."""
     import cv2
 
-    size = (region.width, region.height)
-    window = patch_window(region, warp, len(frame))
+    window = patch_window(warp, len(frame))
     cut = frame[window.top : window.top + window.height, window.left : window.left + window.width]
     density = float(np.hypot(*warp[:, 1]))  # of the frame's pixels for one of the patch
     if density > BLURRED_FROM:
@@ -138,35 +142,34 @@ def look(frame: ImageArray, region: Region, warp: Float32Array, mesh: Float32Arr
     colours = cv2.warpAffine(
         cut,
         inside,
-        size,
+        (PATCH_WIDTH, PATCH_HEIGHT),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
     back = cv2.invertAffineTransform(warp)
     rim = mesh[list(region.opening), :2] @ back[:, :2].T + back[:, 2]
-    opening = np.zeros((region.height, region.width), np.uint8)
+    opening = np.zeros((PATCH_HEIGHT, PATCH_WIDTH), np.uint8)
     cv2.fillPoly(opening, [finer(rim)], 255, cv2.LINE_AA, shift=FINER_BITS)
     return Look(np.asarray(colours, np.uint8), opening)
 
 
-def patch_window(region: Region, warp: Float32Array, size: int) -> Window:
+def patch_window(warp: Float32Array, size: int) -> Window:
     """The pixels of a frame of a size in which a patch lies."""
-    return Window.around(_corners(region) @ warp[:, :2].T + warp[:, 2], 1, size)
+    return Window.around(_corners() @ warp[:, :2].T + warp[:, 2], 1, size)
 
 
 @functools.cache
-def _corners(region: Region) -> Float32Array:
+def _corners() -> Float32Array:
     """The middles of a patch's outermost pixels, (4, 2)."""
-    right, bottom = region.width - 1, region.height - 1
+    right, bottom = PATCH_WIDTH - 1, PATCH_HEIGHT - 1
     return np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], np.float32)
 
 
-def change(frame: ImageArray, region: Region, warp: Float32Array, fields: Float32Array) -> None:
+def change(frame: ImageArray, warp: Float32Array, fields: Float32Array) -> None:
     """Change a frame as a network says.
 
     Args:
         frame: (S, S, 3) sRGB, changed.
-        region: where.
         warp: (2, 3) from the patch's pixels to the frame's.
         fields: (5, h, w): from how far right and down in the patch each pixel comes, pixels, then
             what is added to its colours, 0..1; nothing at the borders.
@@ -175,7 +178,7 @@ def change(frame: ImageArray, region: Region, warp: Float32Array, fields: Float3
 
     from vasari.generate.retouch import retouch
 
-    window = patch_window(region, warp, len(frame))
+    window = patch_window(warp, len(frame))
     area = np.s_[window.top : window.top + window.height, window.left : window.left + window.width]
     inside = warp.copy()
     inside[:, 2] -= window.corner
@@ -183,12 +186,14 @@ def change(frame: ImageArray, region: Region, warp: Float32Array, fields: Float3
     retouch(frame[area], frame[area].copy(), fields, inside, back)
 
 
-def spared_balls(gaze: Float32Array) -> np.float32:
-    """How far the eyeballs are left alone, 0..1, at a gaze, (2,) degrees.
+def spared(region: Region, gaze: Float32Array) -> np.float32:
+    """How far what lies between lids or lips is left alone, 0..1, at a gaze, (2,) degrees.
 
     The network learned from gazes that were tracked too weakly: it draws a pupil that is turned
     far half back, and leaves a ghost of it.
     """
+    if not region.ball:
+        return LIPS_SPARED
     none, all_of_it = GAZE_SPARED
     return np.float32(np.clip((np.hypot(*gaze) - none) / (all_of_it - none), 0, 1))
 
@@ -209,17 +214,13 @@ class TouchUp:
     ) -> None:
         """Change a frame, as `Retoucher` says."""
         warps = patch_warps(anchors)
-        if any(
-            patch_window(region, warp, len(frame)).empty
-            for region, warp in zip(REGIONS, warps, strict=True)
-        ):
+        if any(patch_window(warp, len(frame)).empty for warp in warps):
             return  # the face has left the frame
         seen = looks(frame, warps, mesh)
         changes = self._ask(seen) - self._at_rest
-        spared = spared_balls(gaze)
         for region, warp, shown, fields in zip(REGIONS, warps, seen, changes, strict=True):
-            left = 1 - spared * (shown.opening / np.float32(255))
-            change(frame, region, warp, left * fields)
+            left = 1 - spared(region, gaze) * (shown.opening / np.float32(255))
+            change(frame, warp, left * fields)
 
     def _ask(self, seen: list[Look]) -> Float32Array:
         """The network's answers, (REGIONS, 5, h, w)."""

@@ -1,4 +1,4 @@
-"""The network that touches up eyes, with the weights that come with Vasari.
+"""The network that touches up eyes and mouth, with the weights that come with Vasari.
 
 `vasari.models.train_touchup` makes the weights; the model card says from what.
 """
@@ -18,7 +18,7 @@ from vasari.models.onnx_network import OnnxNetwork
 Float32Array = npt.NDArray[np.float32]
 
 WEIGHTS = "touchup.onnx"
-SHA256 = "b8ddbb3e2222c25d5826c096862b6a8a60f8b3e7d8e5f428393edc4dc481044d"
+SHA256 = "616d44d1cb753fb185fbb7d4730fa5b56e787453240fcce8e16332afd9c79bb5"
 
 
 BORDER = 10  # pixels of a patch in which the change fades to nothing
@@ -40,7 +40,7 @@ class TouchUpNetwork:
 
         Args:
             looks: (n, 7, h, w) 0..1: red, green, blue of the frame's patch, the same of the
-                portrait's, and how much of a pixel lies between the lids.
+                portrait's, and how much of a pixel lies between lids or lips.
 
         Returns:
             (n, 5, h, w): from how many pixels to the right and below each pixel comes, and what

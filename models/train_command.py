@@ -23,7 +23,7 @@ TRAININGS = {
         "vasari.models.train_speech_encoder:speech_encoder", "Train what hears for the lips."
     ),
     "touch-up": Entry(
-        "vasari.models.train_touchup:touch_up", "Train the touch-up of the eyes on clips."
+        "vasari.models.train_touchup:touch_up", "Train the touch-up of eyes and mouth on clips."
     ),
 }
 

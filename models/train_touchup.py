@@ -1,7 +1,7 @@
 """The training of the touch-up: ``vasari train touch-up CLIPS -o touchup.onnx``.
 
-Frames of real clips are moved as the clips move; what the renderer then shows around the eyes,
-beside what it should show, is what the network learns from.
+Frames of real clips are moved as the clips move; what the renderer then shows around eyes and
+mouth, beside what it should show, is what the network learns from.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from vasari.eval.replay import replay
 from vasari.generate.portrait import Portrait
 from vasari.generate.render import Renderer
 from vasari.generate.touchup import (
+    PATCH_HEIGHT,
+    PATCH_WIDTH,
     REGIONS,
     Look,
     looks,
@@ -33,8 +35,6 @@ from vasari.models.touchup_network import Network
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
-
-HEIGHT, WIDTH = REGIONS[0].height, REGIONS[0].width  # pixels of a patch
 
 # Data.
 EVERY = 2  # of the frames that follow a portrait every so many is used
@@ -134,7 +134,7 @@ def _one_replay(clip: Path, start: int, cache: Path | None) -> ImageArray:
     kept = cache / f"{clip.parent.name}_{clip.stem}_{start}.npy" if cache else None
     if kept and kept.exists():
         return np.asarray(np.load(kept))
-    rows = [np.empty((0, 10, HEIGHT, WIDTH), np.uint8)]
+    rows = [np.empty((0, 10, PATCH_HEIGHT, PATCH_WIDTH), np.uint8)]
     try:
         for each in collect(clip, start):
             planes = [each.shown.colours, each.portrait.colours, each.shown.opening, each.truth]
@@ -261,7 +261,7 @@ def train(stack: ImageArray, steps: int, seed: int) -> Iterator[Network]:
     """Train the network on stacked examples, (n, 10, h, w); gives it every REPORTED steps."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
-    network = Network(HEIGHT, WIDTH).to(memory_format=torch.channels_last)
+    network = Network(PATCH_HEIGHT, PATCH_WIDTH).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
     weights = _weights(stack)
@@ -298,8 +298,8 @@ def _with_identities(batch: torch.Tensor, chance: torch.Generator) -> torch.Tens
 
 
 def write(network: Network, file: Path) -> None:
-    """Write a network as ONNX, for both eyes at once."""
-    blank = torch.zeros(len(REGIONS), 7, HEIGHT, WIDTH)
+    """Write a network as ONNX, for all regions at once."""
+    blank = torch.zeros(len(REGIONS), 7, PATCH_HEIGHT, PATCH_WIDTH)
     draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     torch.onnx.export(network, (blank,), str(draft), dynamo=False, opset_version=13)
     os.replace(draft, file)
@@ -309,7 +309,7 @@ def write(network: Network, file: Path) -> None:
 @click.argument("clips", type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .onnx.")
 @click.option("--held-out", multiple=True, help="Pattern of clip names to leave out.")
-@click.option("--steps", default=2000, show_default=True, help="Batches of 32 eyes.")
+@click.option("--steps", default=2000, show_default=True, help="Batches of 32 patches.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps examples.")
 def touch_up(

@@ -19,7 +19,7 @@ def test_what_is_no_model_is_refused_in_one_line() -> None:
 def test_answers_as_opencv_does() -> None:
     import cv2
 
-    looks = np.random.default_rng(0).random((2, 7, 40, 48)).astype(np.float32)
+    looks = np.random.default_rng(0).random((3, 7, 40, 48)).astype(np.float32)
     other = cv2.dnn.readNetFromONNX(np.frombuffer(shipped_model(), np.uint8))
     other.setInput(looks)
     expected = other.forward()

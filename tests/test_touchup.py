@@ -15,6 +15,9 @@ from vasari.generate.render import Pose, Renderer
 from vasari.generate.template import mirror
 from vasari.generate.touchup import (
     LEFT_EYE,
+    MOUTH,
+    PATCH_HEIGHT,
+    PATCH_WIDTH,
     REGIONS,
     RIGHT_EYE,
     TouchUp,
@@ -24,7 +27,7 @@ from vasari.generate.touchup import (
     patch_warps,
     patch_window,
     place_regions,
-    spared_balls,
+    spared,
 )
 from vasari.models import touchup as models
 from vasari.models.touchup import load_touch_up
@@ -50,12 +53,13 @@ def warps(portrait: Portrait) -> list[np.ndarray]:
     return patch_warps(place_regions(portrait))
 
 
-def test_patches_lie_on_the_eyes(astronaut: Portrait) -> None:
+def test_patches_lie_on_eyes_and_mouth(astronaut: Portrait) -> None:
     for region, warp in zip(REGIONS, warps(astronaut), strict=True):
         points = astronaut.mesh[list(region.opening), :2] - warp[:, 2]
         inside = np.linalg.solve(warp[:, :2], points.T).T
-        assert (inside > 4).all()
-        assert (inside < np.array([region.width, region.height]) - 4).all()
+        margin = 4 if region.ball else 1  # this portrait smiles broadly
+        assert (inside > margin).all()
+        assert (inside < np.array([PATCH_WIDTH, PATCH_HEIGHT]) - margin).all()
 
 
 def test_one_network_sees_both_eyes_alike(astronaut: Portrait) -> None:
@@ -72,25 +76,20 @@ def test_one_network_sees_both_eyes_alike(astronaut: Portrait) -> None:
 
 def test_nothing_to_change_leaves_a_frame_as_it_is(astronaut: Portrait) -> None:
     frame = astronaut.image.copy()
-    change(
-        frame,
-        RIGHT_EYE,
-        warps(astronaut)[0],
-        np.zeros((5, RIGHT_EYE.height, RIGHT_EYE.width), np.float32),
-    )
+    change(frame, warps(astronaut)[0], np.zeros((5, PATCH_HEIGHT, PATCH_WIDTH), np.float32))
     assert np.array_equal(frame, astronaut.image)
 
 
 def test_colours_are_added_inside_the_patch_alone(astronaut: Portrait) -> None:
     frame = np.full_like(astronaut.image, 100)
-    fields = np.zeros((5, RIGHT_EYE.height, RIGHT_EYE.width), np.float32)
+    fields = np.zeros((5, PATCH_HEIGHT, PATCH_WIDTH), np.float32)
     fields[2:, 10:-10, 10:-10] = np.array([10, 20, -30], np.float32)[:, None, None] / 255
     warp = warps(astronaut)[0]
-    change(frame, RIGHT_EYE, warp, fields)
-    middle = warp[:, :2] @ [RIGHT_EYE.width / 2, RIGHT_EYE.height / 2] + warp[:, 2]
+    change(frame, warp, fields)
+    middle = warp[:, :2] @ [PATCH_WIDTH / 2, PATCH_HEIGHT / 2] + warp[:, 2]
     x, y = middle.astype(int)
     assert frame[y, x].tolist() == [110, 120, 70]
-    window = patch_window(RIGHT_EYE, warp, len(frame))
+    window = patch_window(warp, len(frame))
     frame[window.top : window.top + window.height, window.left : window.left + window.width] = 100
     assert (frame == 100).all()
 
@@ -99,18 +98,18 @@ def test_pixels_move_by_pixels_of_the_patch(astronaut: Portrait) -> None:
     warp = warps(astronaut)[0]
     ramp = np.repeat(np.arange(512, dtype=np.float32)[None] / 4, 512, axis=0)
     frame = np.repeat(ramp[..., None], 3, axis=2).astype(np.uint8)
-    fields = np.zeros((5, RIGHT_EYE.height, RIGHT_EYE.width), np.float32)
+    fields = np.zeros((5, PATCH_HEIGHT, PATCH_WIDTH), np.float32)
     fields[0] = 6  # each pixel comes from 6 pixels of the patch to the right
-    x, y = (warp[:, :2] @ [RIGHT_EYE.width / 2, RIGHT_EYE.height / 2] + warp[:, 2]).astype(int)
+    x, y = (warp[:, :2] @ [PATCH_WIDTH / 2, PATCH_HEIGHT / 2] + warp[:, 2]).astype(int)
     before = int(frame[y, x, 0])
-    change(frame, RIGHT_EYE, warp, fields)
+    change(frame, warp, fields)
     assert frame[y, x, 0] == pytest.approx(before + 6 * warp[0, 0] / 4, abs=1)
 
 
 def test_networks_change_nothing_at_the_border() -> None:
-    shape = (RIGHT_EYE.height, RIGHT_EYE.width)
-    fields = load_touch_up()(np.random.default_rng(0).random((2, 7, *shape), np.float32))
-    assert fields.shape == (2, 5, *shape)
+    shape = (PATCH_HEIGHT, PATCH_WIDTH)
+    fields = load_touch_up()(np.random.default_rng(0).random((len(REGIONS), 7, *shape), np.float32))
+    assert fields.shape == (len(REGIONS), 5, *shape)
     assert np.abs(fields).max() > 0
     edge = np.ones(shape, bool)
     edge[1:-1, 1:-1] = False
@@ -133,10 +132,17 @@ def test_a_portrait_at_rest_stays_itself(astronaut: Portrait) -> None:
 
 
 def test_balls_are_spared_as_the_gaze_turns() -> None:
-    gazes = [(0, 0), (3, 0), (0, 7), (-20, 10)]
-    spared = [spared_balls(np.array(gaze, np.float32)) for gaze in gazes]
-    assert spared == [0, 0, 0.5, 1]
-    assert all(type(share) is np.float32 for share in spared)  # or the loops compile once more
+    gazes = [np.array(gaze, np.float32) for gaze in [(0, 0), (3, 0), (0, 7), (-20, 10)]]
+    shares = [spared(LEFT_EYE, gaze) for gaze in gazes]
+    assert shares == [0, 0, 0.5, 1]
+    # Or the loops compile once more.
+    assert all(type(spared(region, gazes[0])) is np.float32 for region in REGIONS)
+
+
+def test_teeth_are_changed_less_than_lips() -> None:
+    still = np.zeros(2, np.float32)
+    assert 0 < spared(MOUTH, still) < 1
+    assert spared(MOUTH, still) == spared(MOUTH, np.array([30, 0], np.float32))
 
 
 def test_a_ball_that_is_turned_far_is_left_alone(
@@ -146,7 +152,7 @@ def test_a_ball_that_is_turned_far_is_left_alone(
     plain, better = astronaut_renderer.frame(far).copy(), touched.frame(far).copy()
     changed = np.abs(plain.astype(int) - better).max(axis=2) > 2
     assert changed.any()  # the skin around
-    for region in REGIONS:
+    for region in (RIGHT_EYE, LEFT_EYE):
         inside = np.zeros(changed.shape, np.uint8)
         rim = np.rint(astronaut.mesh[list(region.opening), :2]).astype(np.int32)
         cv2.fillPoly(inside, [rim], 1)
@@ -155,14 +161,14 @@ def test_a_ball_that_is_turned_far_is_left_alone(
         assert not (changed & inside).any()
 
 
-def test_a_blink_is_touched_up_at_the_eyes_alone(
+def test_eyes_and_mouth_alone_are_touched_up(
     astronaut: Portrait, astronaut_renderer: Renderer, touched: Renderer
 ) -> None:
     plain, better = astronaut_renderer.frame(BLINK).copy(), touched.frame(BLINK).copy()
     changed = (plain != better).any(axis=2)
     assert changed.any()
-    for region, warp in zip(REGIONS, warps(astronaut), strict=True):
-        window = patch_window(region, warp, astronaut.size)
+    for warp in warps(astronaut):
+        window = patch_window(warp, astronaut.size)
         rows = slice(window.top, window.top + window.height)
         columns = slice(window.left, window.left + window.width)
         assert changed[rows, columns].any()

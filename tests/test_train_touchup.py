@@ -11,12 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from vasari.generate.touchup import RIGHT_EYE, change  # noqa: E402
+from vasari.generate.touchup import PATCH_HEIGHT, PATCH_WIDTH, REGIONS, change  # noqa: E402
 from vasari.models import train_touchup as training  # noqa: E402
 from vasari.models.touchup import TouchUpNetwork, limits, load_touch_up  # noqa: E402
 from vasari.models.touchup_network import Network  # noqa: E402
 
-SHAPE = (RIGHT_EYE.height, RIGHT_EYE.width)
+SHAPE = (PATCH_HEIGHT, PATCH_WIDTH)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_what_is_written_is_what_was_trained(tmp_path: Path) -> None:
     network = Network(*SHAPE)
     torch.nn.init.normal_(network.last.weight, std=0.1)
     training.write(network, tmp_path / "network.onnx")
-    looks = np.random.default_rng(0).random((2, 7, *SHAPE), np.float32)
+    looks = np.random.default_rng(0).random((len(REGIONS), 7, *SHAPE), np.float32)
     with torch.no_grad():
         expected = network.fields(torch.from_numpy(looks)).numpy()
     found = TouchUpNetwork((tmp_path / "network.onnx").read_bytes())(looks)
@@ -53,7 +53,7 @@ def test_what_is_written_is_what_was_trained(tmp_path: Path) -> None:
 
 
 def test_the_shipped_weights_answer_alike_in_opencv_and_in_pytorch() -> None:
-    looks = np.random.default_rng(0).random((2, 7, *SHAPE), np.float32)
+    looks = np.random.default_rng(0).random((len(REGIONS), 7, *SHAPE), np.float32)
     with torch.no_grad():
         found = Network.shipped(*SHAPE).fields(torch.from_numpy(looks)).numpy()
     expected = load_touch_up()(looks)
@@ -68,7 +68,7 @@ def test_training_changes_patches_as_rendering_changes_frames() -> None:
     shown = torch.from_numpy(frame.transpose(2, 0, 1)[None] / np.float32(255))
     expected = training.apply_fields(shown, torch.from_numpy(fields[None]))[0].numpy()
     square = np.pad(frame, ((0, SHAPE[1] - SHAPE[0]), (0, 0), (0, 0)))
-    change(square, RIGHT_EYE, np.eye(2, 3, dtype=np.float32), fields)
+    change(square, np.eye(2, 3, dtype=np.float32), fields)
     made = square[: SHAPE[0]].transpose(2, 0, 1)
     # The one is cubic and rounds, the other is linear.
     assert np.abs(made - 255 * expected.clip(0, 1))[:, 2:-2, 2:-2].max() < 4
