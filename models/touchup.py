@@ -18,7 +18,7 @@ from vasari.models.onnx_network import OnnxNetwork
 Float32Array = npt.NDArray[np.float32]
 
 WEIGHTS = "touchup.onnx"
-SHA256 = "616d44d1cb753fb185fbb7d4730fa5b56e787453240fcce8e16332afd9c79bb5"
+SHA256 = "0bcd1a8bbe7dd7e6fd4661852423bceec123361bcb4b6fbfb7b9ea4dee6aeeac"
 
 
 BORDER = 10  # pixels of a patch in which the change fades to nothing

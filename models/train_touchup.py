@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -26,12 +26,13 @@ from vasari.generate.touchup import (
     PATCH_WIDTH,
     REGIONS,
     Look,
+    Region,
     looks,
     patch_warps,
     place_regions,
 )
 from vasari.models.replayed_clips import LIMIT, STARTS, usable
-from vasari.models.touchup_network import Network
+from vasari.models.touchup_network import Network, Part
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
@@ -57,15 +58,6 @@ SHARP_SHARE = 0.4  # of the examples: sharper or softer
 REPORTED = 250  # steps from one printed line to the next
 
 
-@dataclass(frozen=True)
-class Example:
-    """One region of one frame."""
-
-    shown: Look
-    portrait: Look
-    truth: ImageArray  # (h, w, 3) sRGB, laid on what is shown
-
-
 class Recorder:
     """A `Retoucher` that changes nothing and keeps what it sees."""
 
@@ -82,8 +74,8 @@ class Recorder:
         self.looks = looks(frame, self.warps, mesh)
 
 
-def collect(clip: Path, start: int) -> Iterator[Example]:
-    """Examples from one replay of a clip."""
+def collect(clip: Path, start: int) -> Iterator[tuple[Region, ImageArray]]:
+    """Examples from one replay of a clip, each (10, h, w): a network's inputs and the truth."""
     portrait, moments = replay(clip, start=start, limit=LIMIT, every=EVERY)
     recorder = Recorder(portrait)
     renderer = Renderer(portrait, recorder)
@@ -91,10 +83,11 @@ def collect(clip: Path, start: int) -> Iterator[Example]:
     for moment in moments:
         renderer.frame(moment.pose)
         truths = looks(moment.truth, recorder.warps, moment.mesh)
-        for shown, mine, truth in zip(recorder.looks, own, truths, strict=True):
+        for region, shown, mine, truth in zip(REGIONS, recorder.looks, own, truths, strict=True):
             laid = lay_on(truth.colours, shown.colours)
             if laid is not None:
-                yield Example(shown, mine, laid)
+                planes = np.dstack([shown.colours, mine.colours, shown.opening, laid])
+                yield region, np.ascontiguousarray(planes.transpose(2, 0, 1))
 
 
 def lay_on(truth: ImageArray, shown: ImageArray) -> ImageArray | None:
@@ -124,27 +117,32 @@ def lay_on(truth: ImageArray, shown: ImageArray) -> ImageArray | None:
     )
 
 
-def examples(clips: Sequence[Path], cache: Path | None) -> ImageArray:
-    """Stacked examples, (n, 10, h, w) uint8: the network's inputs and the truth."""
-    return np.concatenate([_one_replay(clip, start, cache) for clip in clips for start in STARTS])
+def examples(clips: Sequence[Path], cache: Path | None) -> tuple[ImageArray, ImageArray]:
+    """Stacked examples of eyes and of mouths, (n, 10, h, w) uint8 each."""
+    replays = [_one_replay(clip, start, cache) for clip in clips for start in STARTS]
+    eyes, mouths = zip(*replays, strict=True)
+    return np.concatenate(eyes), np.concatenate(mouths)
 
 
-def _one_replay(clip: Path, start: int, cache: Path | None) -> ImageArray:
+def _one_replay(clip: Path, start: int, cache: Path | None) -> tuple[ImageArray, ImageArray]:
     """The stacked examples of one replay, from the cache if they are there."""
-    kept = cache / f"{clip.parent.name}_{clip.stem}_{start}.npy" if cache else None
+    kept = cache / f"{clip.parent.name}_{clip.stem}_{start}.npz" if cache else None
     if kept and kept.exists():
-        return np.asarray(np.load(kept))
-    rows = [np.empty((0, 10, PATCH_HEIGHT, PATCH_WIDTH), np.uint8)]
-    try:
-        for each in collect(clip, start):
-            planes = [each.shown.colours, each.portrait.colours, each.shown.opening, each.truth]
-            rows.append(np.dstack(planes).transpose(2, 0, 1)[None])
-    except VideoError:
-        pass  # it ends before this start, or hides the face there
-    stack = np.concatenate(rows)
+        with np.load(kept) as stored:
+            return stored["eyes"], stored["mouths"]
+    found: list[tuple[Region, ImageArray]] = []
+    with suppress(VideoError):  # it ends before this start, or hides the face there
+        found.extend(collect(clip, start))
+    eyes = _stack([planes for region, planes in found if region.ball])
+    mouths = _stack([planes for region, planes in found if not region.ball])
     if kept:
-        np.save(kept, stack)
-    return stack
+        np.savez(kept, eyes=eyes, mouths=mouths)
+    return eyes, mouths
+
+
+def _stack(rows: list[ImageArray]) -> ImageArray:
+    """Rows, (10, h, w) each, in one array, which may be empty."""
+    return np.array(rows, np.uint8).reshape(-1, 10, PATCH_HEIGHT, PATCH_WIDTH)
 
 
 def apply_fields(shown: torch.Tensor, fields: torch.Tensor) -> torch.Tensor:
@@ -257,12 +255,19 @@ def _moved(batch: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
     return functional.grid_sample(batch, grid, align_corners=False, padding_mode="reflection")
 
 
-def train(stack: ImageArray, steps: int, seed: int) -> Iterator[Network]:
+def train(eyes: ImageArray, mouths: ImageArray, steps: int, seed: int) -> Iterator[Network]:
     """Train the network on stacked examples, (n, 10, h, w); gives it every REPORTED steps."""
     torch.manual_seed(seed)
-    chance = torch.Generator().manual_seed(seed)
     network = Network(PATCH_HEIGHT, PATCH_WIDTH).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
+    for part, stack in ((network.eyes, eyes), (network.mouth, mouths)):
+        for _ in train_part(part, stack, steps, seed):
+            yield network
+
+
+def train_part(part: Part, stack: ImageArray, steps: int, seed: int) -> Iterator[None]:
+    """Train the part for the eyes or the mouth, and stop every REPORTED steps."""
+    chance = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(part.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
     weights = _weights(stack)
     total = 0.0
@@ -270,17 +275,17 @@ def train(stack: ImageArray, steps: int, seed: int) -> Iterator[Network]:
         chosen = torch.multinomial(weights, BATCH, replacement=True, generator=chance)
         batch = torch.from_numpy(stack[chosen.numpy()].astype(np.float32) / np.float32(255))
         batch = augment(_with_identities(batch, chance), chance)
-        loss = loss_of(batch[:, :3], network.fields(batch[:, :7]), batch[:, 7:])
+        loss = loss_of(batch[:, :3], part.fields(batch[:, :7]), batch[:, 7:])
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0)
         optimiser.step()
         schedule.step()
         total += loss.item()
         if step % REPORTED == 0 or step == steps:
             click.echo(f"{step}/{steps}: loss {total / REPORTED:.5f}")
             total = 0.0
-            yield network
+            yield
 
 
 def _weights(stack: ImageArray) -> torch.Tensor:
@@ -309,7 +314,9 @@ def write(network: Network, file: Path) -> None:
 @click.argument("clips", type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .onnx.")
 @click.option("--held-out", multiple=True, help="Pattern of clip names to leave out.")
-@click.option("--steps", default=2000, show_default=True, help="Batches of 32 patches.")
+@click.option(
+    "--steps", default=1500, show_default=True, help="Batches of 32 patches, of each part."
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps examples.")
 def touch_up(
@@ -335,7 +342,7 @@ def touch_up(
     output.parent.mkdir(parents=True, exist_ok=True)
     if cache:
         cache.mkdir(parents=True, exist_ok=True)
-    stack = examples(paths, cache)
-    click.echo(f"{len(stack)} examples of {len(paths)} clips")
-    for network in train(stack, steps, seed):
+    eyes, mouths = examples(paths, cache)
+    click.echo(f"{len(eyes)} examples of eyes and {len(mouths)} of mouths, of {len(paths)} clips")
+    for network in train(eyes, mouths, steps, seed):
         write(network, output)
