@@ -30,7 +30,8 @@ from vasari.generate.touchup import (
     PATCH_WIDTH,
     REGIONS,
     place_regions,
-    spared,
+    spared_ball,
+    spared_teeth,
 )
 from vasari.models.touchup_network import Network
 
@@ -74,9 +75,7 @@ class TouchUps:
         if not patches:
             return
         looks = self._looks(frames, patches, mesh)
-        alone = np.array([[spared(region, pose.gaze) for pose in poses] for region in REGIONS])
-        left = 1 - upload(alone, frames.device)[:, :, None, None, None] * looks[:, :, 3:]
-        changes = left * (self._fields(looks) - self._at_rest)
+        changes = (1 - self._spared(looks, poses)) * (self._fields(looks) - self._at_rest)
         # Where the face has left the frame, nothing is changed.
         kept = torch.stack([patch.windows.some for patch in patches]).all(0)
         for patch, fields in zip(patches, changes, strict=True):
@@ -104,6 +103,14 @@ class TouchUps:
             colours = patch.cut(frames).permute(0, 3, 1, 2)
             looks.append(torch.cat([colours, patch.opening(mesh[:, rim])[:, None]], 1))
         return torch.stack(looks) / 255
+
+    def _spared(self, looks: torch.Tensor, poses: Sequence[Pose]) -> torch.Tensor:
+        """How far each pixel of all regions is left alone, (REGIONS, B, 1, h, w) 0..1."""
+        opening = looks[:, :, 3:]
+        balls = upload(np.array([spared_ball(pose.gaze) for pose in poses]), looks.device)
+        teeth = spared_teeth(opening.mean((2, 3, 4)))
+        shares = [balls if region.ball else teeth[n] for n, region in enumerate(REGIONS)]
+        return torch.stack(shares)[:, :, None, None, None] * opening
 
     def _fields(self, looks: torch.Tensor) -> torch.Tensor:
         """The network's answers, (REGIONS, B, 5, h, w), to looks."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,9 @@ Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 GAZE_SPARED = (4.0, 10.0)  # degrees: where the change between the lids begins to fade, and ends
-# Of the change between the lips: how teeth look there nobody can know, and their mean is a grey.
-LIPS_SPARED = np.float32(0.6)
+# How far what lies between the lips is left alone: how it looks there nobody can know, and the
+# mean of all that may be is a grey. At least so far, to all of it where it fills so much of a patch.
+LIPS_SPARED, LITTLE, MUCH = 0.6, 0.12, 0.28
 BLURRED_FROM = 1.25  # of the frame's pixels for one of a patch
 BLUR = 0.35  # of the frame's pixels for one of a patch beyond the first: keeps a patch smooth
 
@@ -186,16 +187,24 @@ def change(frame: ImageArray, warp: Float32Array, fields: Float32Array) -> None:
     retouch(frame[area], frame[area].copy(), fields, inside, back)
 
 
-def spared(region: Region, gaze: Float32Array) -> np.float32:
-    """How far what lies between lids or lips is left alone, 0..1, at a gaze, (2,) degrees.
+def spared_ball(gaze: Float32Array) -> np.float32:
+    """How far an eyeball is left alone, 0..1, at a gaze, (2,) degrees.
 
     The network learned from gazes that were tracked too weakly: it draws a pupil that is turned
     far half back, and leaves a ghost of it.
     """
-    if not region.ball:
-        return LIPS_SPARED
     none, all_of_it = GAZE_SPARED
     return np.float32(np.clip((np.hypot(*gaze) - none) / (all_of_it - none), 0, 1))
+
+
+def spared_teeth(open_share: Any) -> Any:
+    """How far what lies between the lips is left alone, 0..1, as many as given: NumPy or PyTorch.
+
+    Args:
+        open_share: how much of a patch lies there, 0..1.
+    """
+    wide = (open_share - LITTLE) / (MUCH - LITTLE)
+    return LIPS_SPARED + (1 - LIPS_SPARED) * wide.clip(0, 1)
 
 
 class TouchUp:
@@ -219,8 +228,9 @@ class TouchUp:
         seen = looks(frame, warps, mesh)
         changes = self._ask(seen) - self._at_rest
         for region, warp, shown, fields in zip(REGIONS, warps, seen, changes, strict=True):
-            left = 1 - spared(region, gaze) * (shown.opening / np.float32(255))
-            change(frame, warp, left * fields)
+            opening = shown.opening / np.float32(255)
+            spared = spared_ball(gaze) if region.ball else np.float32(spared_teeth(opening.mean()))
+            change(frame, warp, (1 - spared * opening) * fields)
 
     def _ask(self, seen: list[Look]) -> Float32Array:
         """The network's answers, (REGIONS, 5, h, w)."""

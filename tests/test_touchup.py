@@ -15,7 +15,6 @@ from vasari.generate.render import Pose, Renderer
 from vasari.generate.template import mirror
 from vasari.generate.touchup import (
     LEFT_EYE,
-    MOUTH,
     PATCH_HEIGHT,
     PATCH_WIDTH,
     REGIONS,
@@ -27,7 +26,8 @@ from vasari.generate.touchup import (
     patch_warps,
     patch_window,
     place_regions,
-    spared,
+    spared_ball,
+    spared_teeth,
 )
 from vasari.models import touchup as models
 from vasari.models.touchup import load_touch_up
@@ -132,17 +132,16 @@ def test_a_portrait_at_rest_stays_itself(astronaut: Portrait) -> None:
 
 
 def test_balls_are_spared_as_the_gaze_turns() -> None:
-    gazes = [np.array(gaze, np.float32) for gaze in [(0, 0), (3, 0), (0, 7), (-20, 10)]]
-    shares = [spared(LEFT_EYE, gaze) for gaze in gazes]
-    assert shares == [0, 0, 0.5, 1]
-    # Or the loops compile once more.
-    assert all(type(spared(region, gazes[0])) is np.float32 for region in REGIONS)
+    gazes = [(0, 0), (3, 0), (0, 7), (-20, 10)]
+    spared = [spared_ball(np.array(gaze, np.float32)) for gaze in gazes]
+    assert spared == [0, 0, 0.5, 1]
+    assert all(type(share) is np.float32 for share in spared)  # or the loops compile once more
 
 
-def test_teeth_are_changed_less_than_lips() -> None:
-    still = np.zeros(2, np.float32)
-    assert 0 < spared(MOUTH, still) < 1
-    assert spared(MOUTH, still) == spared(MOUTH, np.array([30, 0], np.float32))
+def test_teeth_are_changed_little_and_a_wide_mouth_not_at_all() -> None:
+    narrow, parted, wide = spared_teeth(np.array([0.03, 0.2, 0.4]))
+    assert 0 < narrow < parted < 1
+    assert wide == pytest.approx(1)
 
 
 def test_a_ball_that_is_turned_far_is_left_alone(
