@@ -31,7 +31,7 @@ ImageArray = npt.NDArray[np.uint8]
 
 GAZE_SPARED = (4.0, 10.0)  # degrees: where the change between the lids begins to fade, and ends
 # How far what lies between the lips is left alone: how it looks there nobody can know, and the
-# mean of all that may be is a grey. At least so far, to all of it where it fills so much of a patch.
+# mean of all that may be is a grey. The least, and from how much of a patch on it grows, to all.
 LIPS_SPARED, LITTLE, MUCH = 0.6, 0.12, 0.28
 BLURRED_FROM = 1.25  # of the frame's pixels for one of a patch
 BLUR = 0.35  # of the frame's pixels for one of a patch beyond the first: keeps a patch smooth
