@@ -69,7 +69,7 @@ class Region:
     ball: bool = True  # whether it is an eyeball that the opening shows
 
 
-PATCH_WIDTH, PATCH_HEIGHT = 48, 40  # pixels of every region's: one network serves all
+PATCH_WIDTH, PATCH_HEIGHT = 48, 40  # pixels, of every region's: all are looked at in one go
 RIGHT_EYE = Region((33, 133), RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1], -0.2, 11.0)
 LEFT_EYE = Region((263, 362), LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1], -0.2, 11.0, mirrored=True)
 MOUTH = Region((61, 291), UPPER_LIP_INNER + LOWER_LIP_INNER[-2:0:-1], 0.3, 6.6, ball=False)
