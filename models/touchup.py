@@ -39,8 +39,9 @@ class TouchUpNetwork:
         """Say how patches of frames are to be changed.
 
         Args:
-            looks: (n, 7, h, w) 0..1: red, green, blue of the frame's patch, the same of the
-                portrait's, and how much of a pixel lies between lids or lips.
+            looks: (n, 7, h, w) 0..1, of `vasari.generate.touchup.REGIONS` in their order: red,
+                green, blue of the frame's patch, the same of the portrait's, and how much of a
+                pixel lies between lids or lips.
 
         Returns:
             (n, 5, h, w): from how many pixels to the right and below each pixel comes, and what
