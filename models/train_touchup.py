@@ -343,6 +343,8 @@ def touch_up(
     if cache:
         cache.mkdir(parents=True, exist_ok=True)
     eyes, mouths = examples(paths, cache)
+    if not len(eyes) or not len(mouths):
+        raise VasariError(f"the clips in {clips} show no face that moves; give clips of faces")
     click.echo(f"{len(eyes)} examples of eyes and {len(mouths)} of mouths, of {len(paths)} clips")
     for network in train(eyes, mouths, steps, seed):
         write(network, output)

@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from vasari.errors import VasariError  # noqa: E402
 from vasari.generate.touchup import PATCH_HEIGHT, PATCH_WIDTH, REGIONS, change  # noqa: E402
 from vasari.models import train_touchup as training  # noqa: E402
 from vasari.models.touchup import TouchUpNetwork, limits, load_touch_up  # noqa: E402
@@ -26,6 +27,18 @@ def stack() -> np.ndarray:
     stack = noise.repeat(4, axis=2).repeat(4, axis=3)
     stack[:, 7:] = stack[:, :3] * 0.7
     return stack
+
+
+def test_clips_without_a_face_end_in_one_line(
+    stack: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clip.mp4").touch()
+    monkeypatch.setattr(training, "examples", lambda paths, cache: (stack, stack[:0]))
+    with pytest.raises(VasariError, match="no face"):
+        training.touch_up.main(
+            [str(tmp_path), "-o", str(tmp_path / "network.onnx")], standalone_mode=False
+        )
+    assert not (tmp_path / "network.onnx").exists()
 
 
 def test_training_lowers_the_loss(
