@@ -139,6 +139,5 @@ class Mirror:
 
     def _pictures(self, motion: Motion) -> Iterator[ImageArray]:
         for _ in range(SETTLING + 1):
-            yield self._renderer.frame(STILL).copy()
-        for picture in self._renderer.frames([motion[1:]]):
-            yield picture.copy()
+            yield self._renderer.frame(STILL)
+        yield from self._renderer.frames([motion[1:]])

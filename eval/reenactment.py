@@ -52,9 +52,7 @@ def reenact(clip: Path) -> Float64Array:
     portrait, moments = replay(clip)
     plain, touched = Renderer(portrait), Renderer(portrait, TouchUp(portrait))
     kept = list(moments)
-    moved = [
-        [renderer.frame(moment.pose).copy() for moment in kept] for renderer in (touched, plain)
-    ]
+    moved = [[renderer.frame(moment.pose) for moment in kept] for renderer in (touched, plain)]
     still = [portrait.image] * len(kept)
     faces = [plain.face(moment.pose) for moment in kept]
     # By the same instrument as the frames: a first look at a face differs from one that follows it.

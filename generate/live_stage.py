@@ -158,7 +158,7 @@ class Stage:
                 return
             self._play(due + LOOK_AHEAD)
             picture = self._renderer.frame(self._actor.pose(due))
-            self.frames_lost += self._slot.put(picture.copy(), due)
+            self.frames_lost += self._slot.put(picture, due)
 
     def _play(self, until: float) -> None:
         """Let the voice speak up to a time, and the actor hear it."""

@@ -300,9 +300,8 @@ class _Clip:
             marker = Marker(self.identifier, self.portrait.size, self.portrait.size)
         painter = CaptionPainter(self.captions)
         rendered = self.watch.each("render", renderer.frames(self.motions))
-        pictures = (picture.copy() for picture in rendered)
         ahead = max(RENDERED_AHEAD, renderer.batch)  # while one batch is used, the next is made
-        for number, picture in enumerate(self.watch.each(WAITING, prefetch(pictures, ahead))):
+        for number, picture in enumerate(self.watch.each(WAITING, prefetch(rendered, ahead))):
             painter.paint(picture, number / self.fps)
             with self.watch.stage("watermark"):
                 marked = marker.mark(picture)

@@ -17,6 +17,7 @@ from vasari.generate.figure import DETAIL, Figure
 from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.generate.mouth import INNER_LIPS, jaw_anchors, paint_mouth
 from vasari.generate.portrait import Portrait
+from vasari.generate.prefetch import prefetch
 from vasari.generate.shading import Shading
 from vasari.generate.topology import (
     ALL_POINTS,
@@ -41,6 +42,9 @@ _OVAL = np.array(FACE_OVAL)
 _JAW_OPEN, _TONGUE_OUT = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["tongueOut"]
 
 
+DRAWN_AHEAD = 2  # frames drawn while one is touched up: so many are held in memory
+
+
 @dataclass(frozen=True)
 class Pose:
     """One frame of a motion."""
@@ -48,6 +52,16 @@ class Pose:
     expression: Float32Array  # (52,) 0..1
     rotation: Float32Array  # (3,) degrees
     translation: Float32Array  # (3,) cm
+    gaze: Float32Array  # (2,) degrees
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A frame that is not yet touched up, and where things stand in it."""
+
+    picture: ImageArray  # (S, S, 3) sRGB
+    anchors: Float32Array  # (N, 2) pixels, the retoucher's
+    mesh: Float32Array  # (478, 2) pixels
     gaze: Float32Array  # (2,) degrees
 
 
@@ -61,7 +75,7 @@ def poses(blocks: Iterable[Motion]) -> Iterator[Pose]:
 class Renderer:
     """Shows a portrait in motion.
 
-    Not safe to use from two threads at once: it draws into its own buffers.
+    Not safe to use from two threads at once: it draws with its own buffers.
 
     Args:
         portrait: whom it shows.
@@ -87,19 +101,30 @@ class Renderer:
         self._layer = np.empty((BAND + 1, size, 4), np.uint8)
         self._spans = np.empty((BAND + 1, 2), np.int32)
         self._folds = np.zeros((size, size), np.uint8)
-        self._frame = np.empty((size, size, 3), np.uint8)
 
     def frames(self, blocks: Iterable[Motion]) -> Iterator[ImageArray]:
-        """Render motions one after the other.
+        """Render motions one after the other; some are drawn while one is touched up.
 
         Returns:
-            (S, S, 3) uint8 sRGB, one for each frame of the motions; each is valid until the next
-            is asked for.
+            (S, S, 3) uint8 sRGB, one for each frame of the motions.
         """
-        return map(self.frame, poses(blocks))
+        drawn = map(self._draw, poses(blocks))
+        return map(self._finish, prefetch(drawn, DRAWN_AHEAD) if self._retoucher else drawn)
 
     def frame(self, pose: Pose) -> ImageArray:
-        """Render one frame, (S, S, 3) uint8 sRGB, valid until the next."""
+        """Render one frame, (S, S, 3) uint8 sRGB."""
+        return self._finish(self._draw(pose))
+
+    def _finish(self, drawn: Drawn) -> ImageArray:
+        """Touch a frame up."""
+        if self._retoucher:
+            self._retoucher.apply(
+                drawn.picture, anchors=drawn.anchors, mesh=drawn.mesh, gaze=drawn.gaze
+            )
+        return drawn.picture
+
+    def _draw(self, pose: Pose) -> Drawn:
+        """Draw one frame."""
         placement = self._portrait.placement
         face = self._express(pose.expression)
         upper, lower = jaw_anchors(
@@ -121,29 +146,25 @@ class Renderer:
         share[: len(self._sheet.points)] = self._sheet.head_share
         shown = self._camera.project(points, share, pose.rotation, pose.translation)
         sheet, mesh, skull, upper, lower, *balls = (shown[part] for part in parts)
-        self._draw_sheet(sheet)
+        picture = self._draw_sheet(sheet)
         for eye, rim, ball in zip(self._eyes, self._rims, balls, strict=True):
             paint_eye(
                 eye,
-                self._frame,
+                picture,
                 rest=ball[:, :2],
                 closing=closing(mesh[rim, :2], ball[:, :2]),
                 gaze=pose.gaze,
             )
         paint_mouth(
             self._mouth,
-            self._frame,
+            picture,
             lips=mesh[list(INNER_LIPS), :2],
             upper=upper[:, :2],
             lower=lower[:, :2],
             light=self._mouth_light(face),
         )
-        self._shading.apply(self._frame, sheet, self._camera.turned(pose.rotation))
-        if self._retoucher:
-            self._retoucher.apply(
-                self._frame, anchors=skull[:, :2], mesh=mesh[:, :2], gaze=pose.gaze
-            )
-        return self._frame
+        self._shading.apply(picture, sheet, self._camera.turned(pose.rotation))
+        return Drawn(picture, skull[:, :2], mesh[:, :2], pose.gaze)
 
     def face(self, pose: Pose) -> Float32Array:
         """Where the points of the face stand in the frame of a pose, (478, 3) pixels."""
@@ -178,14 +199,15 @@ class Renderer:
         points[self._sheet.pulled] += self._sheet.stretch @ moved[_OVAL]
         return points
 
-    def _draw_sheet(self, points: Float32Array) -> None:
-        """Draw the person at the sheet's points over the background."""
+    def _draw_sheet(self, points: Float32Array) -> ImageArray:
+        """The person at the sheet's points over the background, (S, S, 3)."""
         import cv2
 
         from vasari.generate.raster import composite, find_folds, rasterise, soften
 
         background = self._portrait.layers.background
-        for top in range(0, len(self._frame), BAND):
+        picture = np.empty(background.shape, np.uint8)
+        for top in range(0, len(picture), BAND):
             for plane in (self._map_x, self._map_y, self._layer, self._spans):
                 plane[0] = plane[-1]
             self._spans[1:] = spans = rasterise(
@@ -208,7 +230,7 @@ class Renderer:
                     borderMode=cv2.BORDER_REPLICATE,
                 )
             rows = slice(top, top + BAND)
-            composite(self._layer[1:], spans, background[rows], self._frame[rows])
+            composite(self._layer[1:], spans, background[rows], picture[rows])
             seam = min(top, 1)  # the first band has none above
             find_folds(
                 self._map_x[1 - seam :],
@@ -218,7 +240,8 @@ class Renderer:
                 np.float32(FOLD * DETAIL),
                 self._folds[top - seam : top + BAND],
             )
-        soften(self._frame, self._folds)
+        soften(picture, self._folds)
+        return picture
 
 
 def _stack(arrays: list[Float32Array]) -> tuple[Float32Array, list[slice]]:

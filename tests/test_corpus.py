@@ -158,7 +158,7 @@ def test_a_first_picture_that_moves_as_its_video_does(astronaut_renderer, speech
     def turned(angle: float):
         rotation = np.array([angle, 0, 0], np.float32)
         pose = Pose(np.zeros(52, np.float32), rotation, np.zeros(3, np.float32), np.zeros(2))
-        return astronaut_renderer.frame(pose).copy()
+        return astronaut_renderer.frame(pose)
 
     frames = [turned(10 * np.sin(k / 5)) for k in range(40)]
     video = tmp_path / "turning.mp4"

@@ -19,8 +19,8 @@ def _round_trip(astronaut_renderer: Renderer, **fields: object) -> Pose:
     """Track a rendered pose relative to the rendered rest."""
     rest = {name: np.zeros(size, np.float32) for name, size in _SIZES.items()}
     wanted = {**rest, **{name: np.array(value, np.float32) for name, value in fields.items()}}
-    frames = [astronaut_renderer.frame(Pose(**rest)).copy()] * 3 + [
-        astronaut_renderer.frame(Pose(**wanted)).copy()
+    frames = [astronaut_renderer.frame(Pose(**rest))] * 3 + [
+        astronaut_renderer.frame(Pose(**wanted))
     ] * 5
     meshes = list(track_meshes(frames))
     tracker = Tracker(meshes[2])
