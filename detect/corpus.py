@@ -319,8 +319,7 @@ class Pair:
         retoucher = TouchUp(self.portrait) if self.touch_up else None
         start, motion = (0, self._own_motion()) if self.own_motion else self._spoken_motion()
         frames = Renderer(self.portrait, retoucher).frames(motion)
-        for frame in islice(frames, start, start + self.count):
-            yield frame.copy()
+        yield from islice(frames, start, start + self.count)
 
     def _own_motion(self) -> Iterator[Motion]:
         from vasari.generate.perform import follow, track_meshes
@@ -431,22 +430,22 @@ def _start(origin: Origin, rate: float, count: int) -> int:
 
 
 def _write_clips(pair: Pair, output: Path) -> list[Clip]:
-    """Mark, encode and crop both clips, the generated one into as many bytes as the real one.
+    """Mark, encode and crop both clips, the cheaper one into as many bytes as the other.
 
     At the same quality they would differ in size: a face that moves costs more than a still, one
-    that was generated less than one that was filmed.
+    that was generated less than one that was filmed. Neither is made worse than the quality drawn.
     """
-    (_, real), (_, generated) = (
-        (label, list(marked(pictures, label, pair.portrait.size)))
+    planes = {
+        label: list(marked(pictures, label, pair.portrait.size))
         for label, pictures in pair.pictures()
-    )
-    length = min(len(real), len(generated))  # some speech is short
-    filmed = encode(real[:length], pair.encoding, pair.fps)
-    made = encode_to_size(generated[:length], pair.encoding, pair.fps, len(filmed))
-    return [
-        _write_clip(pair, label, encoded, output)
-        for label, encoded in ((REAL, filmed), (GENERATED, made))
-    ]
+    }
+    length = min(map(len, planes.values()))  # some speech is short
+    planes = {label: frames[:length] for label, frames in planes.items()}
+    encoded = {label: encode(frames, pair.encoding, pair.fps) for label, frames in planes.items()}
+    cheaper, dearer = sorted(encoded, key=lambda label: len(encoded[label]))
+    size = len(encoded[dearer])
+    encoded[cheaper] = encode_to_size(planes[cheaper], pair.encoding, pair.fps, size)
+    return [_write_clip(pair, label, encoded[label], output) for label in (REAL, GENERATED)]
 
 
 def _write_clip(pair: Pair, label: str, encoded: bytes, output: Path) -> Clip:
