@@ -49,10 +49,12 @@ def range_of(looks: FloatArray) -> tuple[tuple[float, float], tuple[float, float
     return (float(contrast[0]), float(contrast[1])), (float(sharpness[0]), float(sharpness[1]))
 
 
-def operating_point(real: FloatArray, generated: FloatArray) -> Operating:
+def operating_point(
+    real: FloatArray, generated: FloatArray, false_alarms: float = FALSE_ALARMS
+) -> Operating:
     """Scale evidence to probabilities, classes weighing the same, and draw the two lines.
 
-    The upper is the lowest probability at which at most FALSE_ALARMS of the real ones are called
+    The upper is the lowest probability at which at most false_alarms of the real ones are called
     generated, but never below even odds. The lower is the highest below which at most
     FALSE_CLEARANCES of the generated ones lie, but never above even odds.
     """
@@ -60,7 +62,7 @@ def operating_point(real: FloatArray, generated: FloatArray) -> Operating:
     plain = Operating(slope, offset, 0.5, 0.0, 0.0, 0.5, 0.0)
     p_real = np.array([plain.probability(value) for value in real])
     p_generated = np.array([plain.probability(value) for value in generated])
-    highest = np.sort(p_real)[::-1][int(FALSE_ALARMS * len(real))]
+    highest = np.sort(p_real)[::-1][int(false_alarms * len(real))]
     threshold = max(float(np.nextafter(highest, 1)), 0.5)
     lowest = np.sort(p_generated)[int(FALSE_CLEARANCES * len(generated))]
     clear_below = min(float(lowest), 0.5)

@@ -3,9 +3,11 @@
 Most generators of talking faces bend one picture. The skin of a real face changes as it speaks
 and turns: folds come and go, light and shade wander. The face of each frame is unrolled by its
 mesh onto the same grid, brought into register with the mean face of the stretch by a smooth flow,
-and made alike in brightness. What then still changes is measured in three bands of detail, and
-broadly in three parts of the face, beside how much the face moved. Of the bands, what grows with
-the slope of the picture is error of the register, and is left out (`_own_change`).
+and made alike in brightness. What then still changes is measured in a band of detail, and broadly
+in two parts of the face. Of the band, what grows with the slope of the picture is error of the
+register, and is left out (`_own_change`). Other errors grow with how far the face turned and spoke,
+and how restless its finest detail is before the register: these say nothing by themselves, but how
+much change is to be expected of a bent picture.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ MIN_FRAMES = 15  # of a stretch that show a face
 SURROUNDINGS = 2.2  # side of what is tracked, in sides of the detected face
 FACE_SIDE = 150  # pixels of the detected face when it is tracked
 GRID = 80  # pixels of the unrolled face
-# Differences of Gaussians, standard deviations in pixels of the grid.
-BANDS = ((1.0, 2.5), (2.0, 6.0), (4.0, 14.0))
-# Of the rows of the grid: forehead, cheeks and lower face, which crease apart from each other.
-PARTS = ((0.0, 0.3), (0.4, 0.62), (0.62, 1.0))
+BAND = (2.0, 6.0)  # of a difference of Gaussians, standard deviations in pixels of the grid
+# Of the rows of the grid: cheeks and lower face, which crease apart from each other.
+PARTS = ((0.4, 0.62), (0.62, 1.0))
+FINE_DETAIL = 1.0  # standard deviation in pixels of the grid: what is broader is not fine
 PART_DETAIL = 2.0  # standard deviation in pixels of the grid: what is finer is not counted there
 FLOW_SMOOTHNESS = 4.0  # pixels of the grid: an expression changes the skin in smaller places
 ROUNDS = 2  # of finding the mean face and the flow to it
@@ -45,9 +47,10 @@ MIN_MOUTH = 0.21
 MOUTH_MARGIN, EYE_MARGIN, RIM = 3, 4, 5  # pixels of the grid that are left out of the skin
 
 FEATURES = (
-    "fine change", "middle change", "broad change",  # log of the variance in each band
-    "forehead", "cheeks", "lower face",  # log of the mean spread in each part
-    "expression", "turning", "mouth",  # log of the amplitude in cm, degrees, cm
+    "change",  # log of the variance in the band
+    "cheeks", "lower face",  # log of the mean spread in each part
+    "turning", "mouth",  # log of the amplitude in degrees, cm
+    "unrest",  # log of the median change of fine detail from frame to frame
 )  # fmt: skip
 
 
@@ -94,10 +97,11 @@ def features(unrolled: Unrolled) -> Float64Array | None:
     movement = _movement(unrolled.meshes)
     if movement[-1] < MIN_MOUTH:
         return None
-    registered = _registered(_alike(unrolled.faces.astype(np.float32)))
-    changes = [_own_change(_band(registered, *band)) for band in BANDS]
-    spreads = _spreads(registered)
-    return np.asarray(np.log(np.concatenate([changes, spreads, movement])), np.float64)
+    alike = _alike(unrolled.faces.astype(np.float32))
+    registered = _registered(alike)
+    change = _own_change(_band(registered, *BAND))
+    found = [change, *_spreads(registered), *movement, _unrest(alike)]
+    return np.log(np.array(found, np.float64))
 
 
 def _around_face(frames: Sequence[ImageArray]) -> list[ImageArray]:
@@ -178,20 +182,18 @@ def _skin() -> BoolArray:
 
 
 def _movement(meshes: Float32Array) -> Float64Array:
-    """Amplitudes of expression in cm, of turning in degrees, of the mouth's opening in cm."""
+    """Amplitudes of turning in degrees, of the mouth's opening in cm."""
     from vasari.generate.pose import turn_angles
     from vasari.generate.template import align, template
-    from vasari.generate.topology import LOWER_LIP_INNER, MESH_POINTS, UPPER_LIP_INNER
+    from vasari.generate.topology import LOWER_LIP_INNER, UPPER_LIP_INNER
 
     places = [align(mesh, template()) for mesh in meshes]
     faces = np.stack([p.unplace(mesh) for p, mesh in zip(places, meshes, strict=True)])
     angles = np.stack([turn_angles(place.rotation) for place in places])
-    offsets = (faces - np.median(faces, axis=0))[:, :MESH_POINTS]
     middle = len(UPPER_LIP_INNER) // 2
     lips = faces[:, UPPER_LIP_INNER[middle]] - faces[:, LOWER_LIP_INNER[middle]]
     return np.array(
         [
-            np.sqrt((offsets**2).sum(axis=2).mean()),
             np.sqrt(((angles - angles.mean(axis=0)) ** 2).sum(axis=1).mean()) + 0.05,
             np.linalg.norm(lips, axis=1).std(),
         ],
@@ -261,6 +263,14 @@ def _own_change(band: Float32Array) -> float:
     design = np.column_stack([slope, np.ones_like(slope)])
     solution = np.linalg.lstsq(design, variance, rcond=None)[0]
     return max(float(solution[1]), 1e-4)
+
+
+def _unrest(faces: Float32Array) -> float:
+    """How much the finest detail of skin changes from one frame to the next."""
+    import cv2
+
+    fine = np.stack([face - cv2.GaussianBlur(face, (0, 0), FINE_DETAIL) for face in faces])
+    return float(np.median(np.abs(np.diff(fine[:, _skin()], axis=0)))) + 1e-4
 
 
 def _spreads(faces: Float32Array) -> Float64Array:

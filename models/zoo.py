@@ -19,10 +19,10 @@ class Weights:
 
 ZOO = {
     "detector.onnx": Weights(
-        "d8fb573aa5e023c11cb6649b40fd9201525efaf3d75670cda62f3ca8ac469d30", "detector.md"
+        "1b40a0e36a178cfd8d101999ad84137db123be3a9f6866542889a1ee418a6706", "detector.md"
     ),
     "detector.json": Weights(
-        "afc43c32cc26157a5ff57f219a4a70e0cb670f557dbf560fc8ad858f03ccc6de", "detector.md"
+        "412140898e04b4e2088d697791ea2e53f6a9ad48fc7f2c72c6c66b30388b3345", "detector.md"
     ),
     "shapes.npz": Weights(
         "5d879db097c813cf8f75cf3be18f3514fafc777a066a259a392c86bd86d869d3", "shapes.md"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from vasari.detect.calibration import FALSE_ALARMS, logistic
+from vasari.detect.calibration import logistic
 from vasari.detect.scoring import FrameScore
 from vasari.errors import InputError
 from vasari.models import calibrate_detector as c
@@ -66,7 +66,7 @@ def test_nobody_is_judged_by_his_own_clips(seen):
     """One person's mislabelled clips do not hide themselves."""
     odd = [looked("odd", False, np.array([9.0, 9.0])) for _ in range(200)]
     head = c._movement([*seen, *odd])
-    assert head.operating.false_alarm_rate <= FALSE_ALARMS
+    assert head.operating.false_alarm_rate <= c.MOVING_FALSE_ALARMS
     assert head.operating.miss_rate > 0.5
 
 
