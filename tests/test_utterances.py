@@ -54,7 +54,12 @@ def test_synthesisers_say_known_sounds(monkeypatch, engine):
         pytest.skip(f"{engine} is not installed")
     monkeypatch.setattr(utterances, "FLITE_SHARE", float(engine == "flite"))
     monkeypatch.setattr(utterances, "FESTIVAL_SHARE", float(engine == "festival"))
-    spoken = utterances.synthesise(3)
+    try:
+        spoken = utterances.synthesise(3)
+    except SpeechError:
+        if engine != "festival":
+            raise
+        pytest.skip("a voice of festival is not installed")
     assert spoken.levels.shape == (len(spoken.sounds), MELS)
     loud = spoken.levels.max(axis=1) > -20
     assert (spoken.sounds[loud & (spoken.certain > 0)] != SILENCE).mean() > 0.9
