@@ -87,6 +87,31 @@ def test_a_pair_shares_all_but_the_face(built):
     assert 0.5 < np.abs(np.int16(crops[0]) - crops[1]).mean() < 40
 
 
+def test_no_clip_of_a_pair_is_worse_than_the_quality_drawn(built, tmp_path, monkeypatch):
+    """The cheaper one is encoded again, into the bytes of the dearer one."""
+    _, small = built
+    drawn, asked = [], []
+    plain, to_size = corpora.encode, corpora.encode_to_size
+
+    def encode(*given):
+        clip = plain(*given)
+        drawn.append(len(clip))
+        return clip
+
+    def encode_to_size(planes, encoding, fps, size):
+        asked.append(size)
+        return to_size(planes, encoding, fps, size)
+
+    monkeypatch.setattr(corpora, "encode", encode)
+    monkeypatch.setattr(corpora, "encode_to_size", encode_to_size)
+    assert corpora.build(small, tmp_path) == []
+    assert len(drawn) == 2
+    assert asked == [max(drawn)]
+    sizes = [(tmp_path / clip.clip).stat().st_size for clip in read_manifest(tmp_path)]
+    assert max(drawn) in sizes
+    assert min(sizes) >= 0.97 * max(drawn)
+
+
 def test_both_clips_of_a_pair_have_the_same_surroundings(built):
     folder, _ = built
     real, generated = (
