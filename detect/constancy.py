@@ -6,7 +6,7 @@ mesh onto the same grid, brought into register with the mean face of the stretch
 and made alike in brightness. What then still changes is measured in a band of detail, and broadly
 in two parts of the face. Of the band, what grows with the slope of the picture is error of the
 register, and is left out (`_own_change`). Other errors grow with how far the face turned and spoke,
-and how restless its finest detail is before the register: these say nothing by themselves, but how
+and how restless its finest detail is before the register: these say little by themselves, but how
 much change is to be expected of a bent picture.
 """
 
@@ -41,8 +41,8 @@ PART_DETAIL = 2.0  # standard deviation in pixels of the grid: what is finer is 
 FLOW_SMOOTHNESS = 4.0  # pixels of the grid: an expression changes the skin in smaller places
 ROUNDS = 2  # of finding the mean face and the flow to it
 # cm, standard deviation of the mouth's opening: a face that speaks less shows too little. A still
-# picture under a moving camera, in which FaceMesh quivers, stays below 0.2, also where little is
-# left of it by compression.
+# picture under a moving camera, in which FaceMesh quivers, stays below 0.2, nearly always even
+# where little is left of it by compression.
 MIN_MOUTH = 0.21
 MOUTH_MARGIN, EYE_MARGIN, RIM = 3, 4, 5  # pixels of the grid that are left out of the skin
 

@@ -75,7 +75,8 @@ def poses(blocks: Iterable[Motion]) -> Iterator[Pose]:
 class Renderer:
     """Shows a portrait in motion.
 
-    Not safe to use from two threads at once: it draws with its own buffers.
+    Not safe to use from two threads at once, nor for anything else until all of its `frames` are
+    taken or given up: it draws ahead, and with its own buffers.
 
     Args:
         portrait: whom it shows.
