@@ -50,15 +50,24 @@ def range_of(looks: FloatArray) -> tuple[tuple[float, float], tuple[float, float
 
 
 def operating_point(
-    real: FloatArray, generated: FloatArray, false_alarms: float = FALSE_ALARMS
+    real: FloatArray,
+    generated: FloatArray,
+    false_alarms: float = FALSE_ALARMS,
+    scale: tuple[float, float] | None = None,
 ) -> Operating:
-    """Scale evidence to probabilities, classes weighing the same, and draw the two lines.
+    """Scale evidence to probabilities, and draw the two lines.
 
     The upper is the lowest probability at which at most false_alarms of the real ones are called
     generated, but never below even odds. The lower is the highest below which at most
     FALSE_CLEARANCES of the generated ones lie, but never above even odds.
+
+    Args:
+        real: evidence of real ones, by which the lines are drawn.
+        generated: evidence of generated ones, likewise.
+        false_alarms: a share.
+        scale: slope and offset of the probabilities; if not given, those of `platt`.
     """
-    slope, offset = platt(real, generated)
+    slope, offset = scale or platt(real, generated)
     plain = Operating(slope, offset, 0.5, 0.0, 0.0, 0.5, 0.0)
     p_real = np.array([plain.probability(value) for value in real])
     p_generated = np.array([plain.probability(value) for value in generated])
@@ -77,8 +86,14 @@ def operating_point(
     )
 
 
-def platt(real: FloatArray, generated: FloatArray) -> tuple[float, float]:
-    """Slope and offset of Platt's scaling (1999), by Newton's method, with his soft targets."""
+def platt(real: FloatArray, generated: FloatArray, *, even: bool = True) -> tuple[float, float]:
+    """Slope and offset of Platt's scaling (1999), by Newton's method, with his soft targets.
+
+    Args:
+        real: evidence of real ones.
+        generated: evidence of generated ones.
+        even: whether both classes weigh the same, or are as frequent as they are given.
+    """
     scores = np.concatenate([real, generated]).astype(np.float64)
     targets = np.concatenate(
         [
@@ -86,9 +101,9 @@ def platt(real: FloatArray, generated: FloatArray) -> tuple[float, float]:
             np.full(len(generated), 1 - 1 / (len(generated) + 2)),
         ]
     )
-    weights = np.concatenate(
-        [np.full(len(real), 1 / len(real)), np.full(len(generated), 1 / len(generated))]
-    )
+    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in (real, generated)])
+    if not even:
+        weights = np.full(len(scores), 2 / len(scores))
     slope, offset = logistic(scores[:, None], targets, weights)
     return float(slope), float(offset)
 

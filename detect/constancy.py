@@ -83,7 +83,7 @@ def unroll(frames: Sequence[ImageArray]) -> Unrolled | None:
     for cut, mesh in zip(cuts, track_meshes(cuts), strict=True):
         if mesh is None:
             continue
-        places = (_weights() @ mesh[:, :2]).reshape(GRID, GRID, 2).astype(np.float32)
+        places = np.asarray(_weights() @ mesh[:, :2], np.float32).reshape(GRID, GRID, 2)
         luma = cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY)
         faces.append(cv2.remap(luma, places[..., 0], places[..., 1], cv2.INTER_LINEAR))
         meshes.append(mesh)
@@ -125,8 +125,9 @@ def _around_face(frames: Sequence[ImageArray]) -> list[ImageArray]:
 
 
 @lru_cache(maxsize=1)
-def _weights() -> Float32Array:
-    """(GRID², 478): each place of the grid as a mixture of three mesh points; nothing outside."""
+def _weights() -> Any:
+    """(GRID², 478) sparse: places of the grid as mixtures of three mesh points; nothing outside."""
+    from scipy.sparse import csr_matrix
     from scipy.spatial import Delaunay
 
     from vasari.generate.template import template
@@ -143,7 +144,7 @@ def _weights() -> Float32Array:
     weights = np.zeros((GRID * GRID, len(template())), np.float32)
     np.put_along_axis(weights, triangles.simplices[chosen], mixture.astype(np.float32), axis=1)
     weights[chosen < 0] = 0
-    return weights
+    return csr_matrix(weights)
 
 
 def _bounds() -> Float64Array:

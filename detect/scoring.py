@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from vasari.detect.constancy import RATE, SECONDS, constancy
 from vasari.detect.crops import SAMPLE_STEP, Box, FaceFinder, Media, Sample, Stretch, open_media
+from vasari.generate.prefetch import prefetch
 from vasari.models.detector import Calibration, DetectorNetwork, Operating, load_detector, look_of
 
 Float32Array = npt.NDArray[np.float32]
@@ -132,8 +134,10 @@ class Detector:
             InputError: the file cannot be read.
         """
         media = open_media(path)
-        frames, sampled = self.look(media.samples())
-        moved = self.moved(stretches(media)) if frames else ()
+        with ThreadPoolExecutor(1, "frames") as other:  # what neither needs of the other
+            looking = other.submit(self.look, media.samples())
+            moved = self.moved(stretches(media))
+            frames, sampled = looking.result()
         movement = mean_movement(moved)
         evidence, operating = weigh(frames, movement, self.calibration, media.rate is None)
         decision = Decision.CANNOT_SAY
@@ -289,7 +293,7 @@ def stretches(media: Media) -> Iterator[Stretch]:
 
 def movements(stretches: Iterable[Stretch]) -> Iterator[tuple[Interval, Float64Array]]:
     """Those stretches in which a face speaks, and how it changes, as `constancy` has it."""
-    for stretch in stretches:
+    for stretch in prefetch(stretches, 1):
         found = constancy(stretch.frames)
         if found is not None:
             yield Interval(stretch.start, stretch.end), found

@@ -61,6 +61,7 @@ class Score:
     # From which probability it calls such a clip generated, where that differs between clips.
     threshold: float | None = None
     duration: float = 0.0  # seconds of the video, where known
+    elapsed: float = 0.0  # seconds by the clock, where known
 
 
 class Contender(Protocol):
@@ -93,9 +94,9 @@ class NetworkContender:
 
     def score(self, sample: Sample, path: Path) -> Score:
         """Score a file."""
-        started = time.process_time()
+        started, began = time.process_time(), time.perf_counter()
         found: Detection = self.detector.score(path)
-        spent = time.process_time() - started
+        spent, elapsed = time.process_time() - started, time.perf_counter() - began
         frames = tuple(self.calibration.frame.probability(f.score) for f in found.frames)
         if found.reason in ("", WEAK):  # weak evidence has its place in the ranking
             probability, reason = found.probability, ""
@@ -111,6 +112,7 @@ class NetworkContender:
             found.decision,
             found.threshold,
             open_media(path).duration,
+            elapsed,
         )
 
 

@@ -171,7 +171,7 @@ class Report:
     coverage: tuple[tuple[float, float], ...]  # share answered, accuracy
     no_face: float  # share of clips
     frames_per_second: float  # of the processor's time, decoding and face search included
-    real_time: float  # seconds of video in a second of the processor's time; 0 where not known
+    real_time: float  # seconds of video in a second by the clock; 0 where not known
     reliability: tuple[Bin, ...]
     roc: tuple[list[float], list[float]]
     precision_recall: tuple[list[float], list[float]]
@@ -192,6 +192,7 @@ class Report:
         labels, values = answers.labels, answers.probabilities
         has_frames = any(score.frames for score in scores)
         seconds = sum(score.seconds for score in scores)
+        elapsed = sum(score.elapsed for score in scores)
         frames = answers.frames(scores) if has_frames else None
         return cls(
             detector=detector,
@@ -210,14 +211,14 @@ class Report:
             coverage=_coverage(answers),
             no_face=float(np.mean([score.reason == "no face was found" for score in scores])),
             frames_per_second=sum(score.looked_at for score in scores) / max(seconds, 1e-9),
-            real_time=sum(score.duration for score in scores) / max(seconds, 1e-9),
+            real_time=sum(score.duration for score in scores) / max(elapsed, 1e-9),
             reliability=tuple(reliability(labels, values)),
             roc=_lists(roc_curve(labels, values)),
             precision_recall=_lists(precision_recall(labels, values)),
         )
 
     def _pace(self) -> str:
-        return f", {self.real_time:.1f} times real time" if self.real_time else ""
+        return f", {self.real_time:.1f} times real time by the clock" if self.real_time else ""
 
     def markdown(self) -> str:
         """The tables; "generated" is the positive class."""

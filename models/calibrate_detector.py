@@ -1,7 +1,8 @@
 """Calibrate a detector on whole clips: `vasari train calibration CORPUS DETECTOR.onnx`.
 
 Clips are looked at just as `vasari detect` does, each as it is and encoded anew. Probabilities and
-thresholds come from validation people. What it means how a face changes while it moves is learned
+thresholds come from validation people; where clips are judged by their frames because no face
+speaks, it counts how seldom such clips are generated. What it means how a face changes while it moves is learned
 from the people of training and validation together, as it takes six numbers only, and from real
 videos and their animated twins alone, so that both classes show the same people. A person's own
 clips are judged by what the others taught, and on all of them the lines for moving faces are drawn:
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vasari.detect.calibration import logistic, operating_point, range_of
+from vasari.detect.calibration import logistic, operating_point, platt, range_of
 from vasari.detect.corpus import GENERATED, SCALES, Clip, read_manifest
 from vasari.detect.crops import open_media
 from vasari.detect.encoding import Encoding, decode, encode
@@ -83,15 +84,14 @@ def calibrate_clips(
     held_out = [each for clip, each in seen if clip.split == VALIDATION and each.frames]
     if not _both(held_out):
         raise InputError(f"{corpus} has no validation clips of both classes that show a face")
-    operating = operating_point(*_classes(held_out, [each.evidence for each in held_out]))
     frames = [
         dataclasses.replace(each, frames=(frame,)) for each in held_out for frame in each.frames
     ]
     looks = np.array([f.look for each in held_out if not each.generated for f in each.frames])
     contrast, sharpness = range_of(looks)
     return Calibration(
-        clip=operating,
-        frame=operating_point(*_classes(frames, [each.evidence for each in frames])),
+        clip=operating_point(*_evidence(held_out), scale=_scale_of_frames(held_out)),
+        frame=operating_point(*_evidence(frames)),
         contrast=contrast,
         sharpness=sharpness,
         side=first.side,
@@ -171,6 +171,20 @@ def _classes(seen: list[Looked], values: list[float]) -> tuple[Float64Array, Flo
     """Values of the real and of the generated ones."""
     generated = np.array([each.generated for each in seen])
     return np.array(values)[~generated], np.array(values)[generated]
+
+
+def _evidence(seen: list[Looked]) -> tuple[Float64Array, Float64Array]:
+    """That of the frames of the real and of the generated ones."""
+    return _classes(seen, [each.evidence for each in seen])
+
+
+def _scale_of_frames(held_out: list[Looked]) -> tuple[float, float] | None:
+    """Slope and offset for clips that are judged by their frames.
+
+    They are seldom generated ones: talking faces talk. None where there are none of both classes.
+    """
+    quiet = [each for each in held_out if each.movement is None]
+    return platt(*_evidence(quiet), even=False) if _both(quiet) else None
 
 
 def _movement(seen: list[Looked]) -> Movement | None:

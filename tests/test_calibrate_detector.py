@@ -70,6 +70,16 @@ def test_nobody_is_judged_by_his_own_clips(seen):
     assert head.operating.miss_rate > 0.5
 
 
+def test_clips_in_which_nobody_speaks_are_as_seldom_generated_as_they_are():
+    random = np.random.default_rng(2)
+    quiet = [looked("q", k < 5, None, evidence=random.normal(k < 5)) for k in range(100)]
+    speaking = [looked("s", True, np.zeros(2), evidence=5.0) for _ in range(100)]
+    slope, offset = c._scale_of_frames([*quiet, *speaking])
+    mean = np.mean([1 / (1 + np.exp(-slope * each.evidence - offset)) for each in quiet])
+    assert mean == pytest.approx(0.05, abs=0.02)
+    assert c._scale_of_frames(speaking) is None
+
+
 def test_every_person_weighs_the_same(seen):
     many = [*seen, *[each for each in seen if each.person == "p0"] * 50]
     once, often = c._regression(seen), c._regression(many)

@@ -75,7 +75,7 @@ def test_a_short_stretch_says_nothing(talk):
 
 
 def test_the_grid_lies_in_the_face(astronaut):
-    weights = c._weights()
+    weights = c._weights().toarray()
     inside = weights.any(axis=1)
     assert weights[inside].sum(axis=1) == pytest.approx(1, abs=1e-4)
     skin = c._skin()
