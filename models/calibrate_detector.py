@@ -2,11 +2,12 @@
 
 Clips are looked at just as `vasari detect` does, each as it is and encoded anew. Probabilities and
 thresholds come from validation people; where clips are judged by their frames because no face
-speaks, it counts how seldom such clips are generated. What it means how a face changes while it moves is learned
-from the people of training and validation together, as it takes six numbers only, and from real
-videos and their animated twins alone, so that both classes show the same people. A person's own
-clips are judged by what the others taught, and on all of them the lines for moving faces are drawn:
-validation alone has too few speakers to say what one real speaker in a hundred looks like.
+speaks, it counts how seldom such clips are generated. What it means how a face changes while it
+moves is learned from the people of training and validation together, as it takes six numbers only,
+and from real videos and their animated twins alone, so that both classes show the same people. A
+person's own clips are judged by what the others taught, and on all of them the lines for moving
+faces are drawn: validation alone has too few speakers to say what one real speaker in a hundred
+looks like.
 """
 
 from __future__ import annotations
