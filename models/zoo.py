@@ -22,7 +22,7 @@ ZOO = {
         "1b40a0e36a178cfd8d101999ad84137db123be3a9f6866542889a1ee418a6706", "detector.md"
     ),
     "detector.json": Weights(
-        "734d7ab278087bb358054cc0e57d0a8ad7c33e832d80f0ab524227002849dc79", "detector.md"
+        "8876d7c54a9162234503590af208e72c4576f28c4fc0b22440b69faacb4419f2", "detector.md"
     ),
     "shapes.npz": Weights(
         "5d879db097c813cf8f75cf3be18f3514fafc777a066a259a392c86bd86d869d3", "shapes.md"
