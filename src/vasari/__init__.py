@@ -11,6 +11,8 @@ import importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
+from vasari.blas import choose_kernels
+
 if TYPE_CHECKING:
     from vasari.errors import VasariError as VasariError
     from vasari.generate.controls import Controls as Controls
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from vasari.provenance.verdict import verify as verify
 
 __version__ = _version("vasari")
+
+choose_kernels()  # before anything loads NumPy
 
 # Public name -> module that defines it. Each loads when first used: importing costs nothing.
 _HOMES = {
