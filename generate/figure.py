@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from vasari.generate.glasses import give
 from vasari.generate.mouth import Mouth, make_mouth, without_teeth
 from vasari.generate.portrait import Portrait
 from vasari.generate.pose import Camera
+from vasari.generate.shading import Shading
 from vasari.generate.sheet import Sheet, lay_sheet
 
 Float32Array = npt.NDArray[np.float32]
@@ -30,6 +32,7 @@ class Figure:
 
     camera: Camera
     sheet: Sheet
+    shading: Shading
     rest: Float32Array  # (478, 3) cm, the face in its own frame, lips closed, a broad smile less so
     shapes: Float32Array  # (52, 478, 3) cm, what each shape at 1 adds
     give: Float32Array  # (478, 1) 0..1, how far each point follows an expression
@@ -41,20 +44,31 @@ class Figure:
     @classmethod
     def of(cls, portrait: Portrait) -> Figure:
         """Make a portrait ready."""
-        sheet = lay_sheet(portrait)
-        own = portrait.placement.unplace(portrait.mesh)
-        rest = own + lip_closure(own) + relaxation(own)
+        with ThreadPoolExecutor(1, "sheet") as other:  # each takes a tenth of a second
+            laying = other.submit(_sheet_in_light, portrait)
+            own = portrait.placement.unplace(portrait.mesh)
+            rest = own + lip_closure(own) + relaxation(own)
+            eyes, mouth = find_eyes(portrait), make_mouth(portrait, rest)
+            texture = _texture(portrait)
+            sheet, shading = laying.result()
         return cls(
             camera=Camera.before(portrait.mesh, portrait.placement),
             sheet=sheet,
+            shading=shading,
             rest=rest,
             shapes=face_shapes(rest),
             give=give(portrait, rest),
-            eyes=find_eyes(portrait),
-            mouth=make_mouth(portrait, rest),
-            texture=_texture(portrait),
+            eyes=eyes,
+            mouth=mouth,
+            texture=texture,
             sources=_places_in_texture(sheet.points[:, :2], portrait.size),
         )
+
+
+def _sheet_in_light(portrait: Portrait) -> tuple[Sheet, Shading]:
+    """The sheet over a portrait, and the light on it."""
+    sheet = lay_sheet(portrait)
+    return sheet, Shading(portrait, sheet)
 
 
 def _texture(portrait: Portrait) -> ImageArray:

@@ -13,6 +13,7 @@ import mimetypes
 import time
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,9 +141,11 @@ def generate(
         clip.captions = tuple(captions)
         thumbnail = clip.write(draft.video, progress)
         said = Statements(author, consent, time_authority)
-        manifest = clip.sign(draft, thumbnail, credential, said)
-        # Before the output appears: its watermark must not lead nowhere.
-        kept.add(manifest, fingerprint=clip.fingerprint())
+        with ThreadPoolExecutor(1, "fingerprint") as other:
+            fingerprint = other.submit(clip.fingerprint)
+            manifest = clip.sign(draft, thumbnail, credential, said)
+            # Before the output appears: its watermark must not lead nowhere.
+            kept.add(manifest, fingerprint=fingerprint.result())
         draft.publish()
     return clip.result(output, credential, time.perf_counter() - started)
 

@@ -18,7 +18,6 @@ from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.generate.mouth import INNER_LIPS, jaw_anchors, paint_mouth
 from vasari.generate.portrait import Portrait
 from vasari.generate.prefetch import prefetch
-from vasari.generate.shading import Shading
 from vasari.generate.topology import (
     ALL_POINTS,
     FACE_OVAL,
@@ -89,8 +88,7 @@ class Renderer:
         self._portrait = portrait
         self._retoucher = retoucher
         figure = Figure.of(portrait)
-        self._camera, self._sheet = figure.camera, figure.sheet
-        self._shading = Shading(portrait, self._sheet)
+        self._camera, self._sheet, self._shading = figure.camera, figure.sheet, figure.shading
         self._rest, self._shapes, self._give = figure.rest, figure.shapes, figure.give
         self._eyes, self._mouth = figure.eyes, figure.mouth
         self._texture, self._sources = figure.texture, figure.sources

@@ -18,7 +18,6 @@ from vasari.generate.figure import DETAIL, Figure
 from vasari.generate.motion import Motion
 from vasari.generate.portrait import Portrait
 from vasari.generate.render import FOLD, Pose, poses
-from vasari.generate.shading import Shading
 from vasari.generate.torch_colour import to_i420
 from vasari.generate.torch_eyes import Eyes
 from vasari.generate.torch_geometry import Geometry
@@ -65,7 +64,7 @@ class TorchRenderer:
         self._geometry = Geometry(portrait, figure, skull, device)
         self._eyes = Eyes(figure.eyes, side, device)
         self._mouth = Mouths(figure.mouth, side, device)
-        self._shading = Shadings(Shading(portrait, figure.sheet), side, device)
+        self._shading = Shadings(figure.shading, side, device)
 
     def frames(self, blocks: Iterable[Motion]) -> Iterator[ImageArray]:
         """Render motions one after the other.
