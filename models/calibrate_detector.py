@@ -39,7 +39,7 @@ ANEW_CRF = (20, 40)
 # people who were left out of the teaching are judged best.
 RIDGE = 0.03
 # Of real faces that move, called generated: one in a hundred of so few would be a single one.
-MOVING_FALSE_ALARMS = 0.03
+MOVING_FALSE_ALARMS = 0.02
 EVEN = Operating(1.0, 0.0, 0.5, 0.0, 0.0, 0.5, 0.0)  # of odds whose lines are not drawn yet
 VALIDATION, VIDEO = "validation", "video"  # as the manifest calls them
 
