@@ -9,9 +9,10 @@ Example:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from vasari.errors import VideoError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 ImageArray = npt.NDArray[np.uint8]
@@ -32,6 +34,9 @@ CONTEXT = 1.1375
 MIN_CONFIDENCE = 0.5
 SAMPLE_STEP = 0.25  # seconds from one sampled frame to the next
 MAX_SAMPLES = 240  # of a long video, at equal distances
+# Seconds to the next stretch that are decoded and not leapt over: encoders begin anew about as
+# often, and a leap ends where they did.
+SOUGHT_BEYOND = 10.0
 
 
 @dataclass(frozen=True)
@@ -157,11 +162,16 @@ class Media:
             return
         count = min(max(int(self.duration / seconds), 1), most)
         room = max(self.duration - seconds, 0.0)
-        for index in range(count):
-            start = room * (index + 0.5) / count if count > 1 else room / 2
-            frames = _sampled(self.path, 1 / rate, start)
-            kept = [frame for _, frame in takewhile(lambda each: each[0] < seconds, frames)]
-            yield Stretch(start, min(start + seconds, self.duration), kept)
+        with _opened(self.path) as (container, stream):
+            pictures, place = container.decode(stream), 0.0
+            for index in range(count):
+                start = room * (index + 0.5) / count
+                if not place < start <= place + SOUGHT_BEYOND:
+                    container.seek(int(start * 1e6))  # AV_TIME_BASE
+                    pictures = container.decode(stream)
+                kept = [frame for _, frame in _paced(pictures, 1 / rate, start, seconds)]
+                place = start + seconds + 2 / self.rate  # no frame has been taken from beyond
+                yield Stretch(start, min(start + seconds, self.duration), kept)
 
 
 def open_media(path: Path | str) -> Media:
@@ -209,10 +219,12 @@ def _pictures(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def _sampled(path: Path, step: float, start: float = 0.0) -> Iterator[tuple[float, ImageArray]]:
-    """Every frame of a video that is the first at or after a multiple of step seconds.
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A video and its pictures, to be decoded.
 
-    Times are counted from the first frame at or after start, in seconds of the video.
+    Raises:
+        VideoError: it is damaged.
     """
     import av
     import av.error
@@ -221,16 +233,32 @@ def _sampled(path: Path, step: float, start: float = 0.0) -> Iterator[tuple[floa
         with av.open(str(path)) as container:
             stream = _pictures(container, path)
             stream.thread_type = "AUTO"
-            if start > 0:
-                container.seek(int(start * av.time_base))
-            due, first = 0.0, None
-            for frame in container.decode(stream):
-                time = float(frame.time or 0.0)
-                if time + 1e-6 < start:  # it was sought from the last frame that stands alone
-                    continue
-                first = time if first is None else first
-                if time - first + 1e-6 >= due:
-                    yield time - first, frame.to_ndarray(format="rgb24")
-                    due += step
+            yield container, stream
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError(f"{path} is damaged: {error}") from error
+
+
+def _sampled(path: Path, step: float) -> Iterator[tuple[float, ImageArray]]:
+    """Every frame of a video that is the first at or after a multiple of step seconds."""
+    with _opened(path) as (container, stream):
+        yield from _paced(container.decode(stream), step)
+
+
+def _paced(
+    pictures: Iterator[VideoFrame], step: float, start: float = 0.0, seconds: float = math.inf
+) -> Iterator[tuple[float, ImageArray]]:
+    """Every picture that is the first at or after a multiple of step seconds, for so many seconds.
+
+    Times are counted from the first picture at or after start, in seconds of the video.
+    """
+    due, first = 0.0, None
+    for picture in pictures:
+        time = float(picture.time or 0.0)
+        if time + 1e-6 < start:
+            continue
+        first = time if first is None else first
+        if time - first >= seconds:
+            return
+        if time - first + 1e-6 >= due:
+            yield time - first, picture.to_ndarray(format="rgb24")
+            due += step
