@@ -260,5 +260,5 @@ def _paced(
         if time - first >= seconds:
             return
         if time - first + 1e-6 >= due:
-            yield time - first, picture.to_ndarray(format="rgb24")
+            yield time - first, np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
             due += step

@@ -4,7 +4,7 @@ from skimage.color import rgb2gray
 from skimage.data import astronaut
 
 from vasari.errors import WatermarkError
-from vasari.watermark.embedding import PSNR, Embedder, _Strength
+from vasari.watermark.embedding import PERIOD, PSNR, ROUNDS, Embedder, _Strength, _Tuned
 from vasari.watermark.masking import LEAST_POWER, MOST_LIFT, Mask
 from vasari.watermark.pattern import Pattern, filtered, spread
 from vasari.watermark.reading import read_frames
@@ -159,11 +159,32 @@ def test_what_stays_the_same_is_marked_the_same(portrait):
         np.testing.assert_array_equal(frame[400:], frames[0][400:])
 
 
+def test_no_frame_waits_for_the_next_pattern(portrait, monkeypatch):
+    """But for the first, each is read back twice at most, and the pattern changes with a period."""
+    embedder = Embedder(0xC0FFEE, *portrait.shape)
+    looks, patterns = [], []
+    received = embedder._received
+    monkeypatch.setattr(embedder, "_received", lambda *seen: looks.append(1) or received(*seen))
+    for _ in range(PERIOD + 1):
+        before = len(looks)
+        embedder.mark(portrait.copy())
+        patterns.append((len(looks) - before, embedder._spread))
+    counts = [count for count, _ in patterns]
+    assert counts[0] == 2 * ROUNDS + 1
+    assert max(counts[1:]) == 2
+    assert sum(counts[1:]) == counts[0]
+    assert all(pattern is patterns[0][1] for _, pattern in patterns[:PERIOD])
+    assert patterns[PERIOD][1] is not patterns[0][1]
+
+
 def test_bits_that_the_picture_hides_are_made_stronger(portrait):
     """Read back from one frame, the tuned mark is closer to its payload than one of even bits."""
     tuned = read_frames([marked(portrait)], transformed=False)
     even = Embedder(0xC0FFEE, *portrait.shape)
-    even._tuned = lambda luma, polarity: even._spread_over(_Strength(), _Strength(), polarity)
+    polarity = float(even._pattern.polarity[0])
+    even._tune = lambda luma, period: iter(
+        [_Tuned(even._stress(luma), even._spread_over(_Strength(), _Strength(), polarity))]
+    )
     frame = portrait.copy()
     even.mark(frame)
     plain = read_frames([frame], transformed=False)

@@ -10,6 +10,7 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -36,11 +37,12 @@ RENEWAL = 3  # frames after which the mask is renewed: a head moves by less than
 PEAK = 255.0  # of luma, for the PSNR
 PSNR = 42.0  # dB
 
-# The picture itself looks like some bits and unlike others. The first frame of each period is read
-# back, and bits that the picture hides are made stronger at the expense of the others: improved
-# spread spectrum (Malvar & Florencio 2003), with bounds so that motion cannot turn it round. The
-# middle is read by itself too, since most crops keep it.
+# The picture itself looks like some bits and unlike others. A frame just before each period (of the
+# first one its own first) is read back, and bits that the picture hides are made stronger at the
+# expense of the others: improved spread spectrum (Malvar & Florencio 2003), with bounds so that
+# motion cannot turn it round. The middle is read by itself too, since most crops keep it.
 ROUNDS = 3
+AHEAD = 1 + ROUNDS  # frames over which that work is spread: a live picture must not wait for it
 MARGIN = 0.19  # of the short side around the middle
 GAIN = 0.5  # of strength, per share of the mean by which a bit is received too weak
 WEAKEST, STRONGEST = 0.4, 2.5
@@ -108,38 +110,54 @@ class Embedder:
         if self._frames % RENEWAL == 0:
             self._mask.renew(luma, chroma)
         period, index = divmod(self._frames, PERIOD)
+        if self._frames == 0:
+            self._tuning = self._tune(luma, period)
         if index == 0:
-            self._mask.stress_middle(1.0)
-            self._mask.stress_middle(self._stress(luma))
-            polarity = self._pattern.polarity[period % len(self._pattern.polarity)]
-            self._spread = self._tuned(luma, float(polarity))
+            *_, tuned = self._tuning
+            assert tuned is not None
+            self._mask.stress_middle(tuned.stress)
+            self._spread = tuned.pattern
+        elif index == PERIOD - AHEAD:
+            self._tuning = self._tune(luma.copy(), period + 1)
+        if index >= PERIOD - AHEAD:
+            next(self._tuning)
         _add(luma, self._spread, self._mask.amplitude, self._mask.block)
         self._frames += 1
 
+    def _tune(self, luma: LumaArray, period: int) -> Iterator[_Tuned | None]:
+        """What a period is marked with, to be read from a frame: nothing in each step but the last.
+
+        The frame must stay as it is.
+        """
+        polarity = float(self._pattern.polarity[period % len(self._pattern.polarity)])
+        stress = self._stress(luma)
+        yield None
+        amplitude = self._mask.amplitude_at(stress)
+        inside = _middle(resized(luma, SIDE).shape)
+        outer, inner = _Strength(), _Strength()
+        for _ in range(ROUNDS):
+            flat = self._seen(luma, self._spread_over(outer, inner, polarity), amplitude)
+            outer = outer.raised(*self._received(flat, polarity))
+            inner = inner.raised(*self._received(flat * inside, polarity))
+            yield None
+        yield _Tuned(stress, self._spread_over(outer, inner, polarity))
+
     def _stress(self, luma: LumaArray) -> float:
         """How much stronger than usual the middle has to be marked to be read from a frame."""
-        marked = luma.copy()
-        plain = _Strength()
-        _add(marked, self._spread_over(plain, plain, 1.0), self._mask.amplitude, self._mask.block)
-        flat = flatten(resized(marked, SIDE))
+        plain = self._spread_over(_Strength(), _Strength(), 1.0)
+        flat = self._seen(luma, plain, self._mask.amplitude_at(1.0))
         _, bits = self._received(flat * _middle(flat.shape), 1.0)
         clear = float(bits.mean()) / (float(bits.std()) or 1.0)
         wanted = (CLEAR / max(clear, 0.1)) ** STEEPNESS
         return float(np.clip(wanted, LEAST_STRESS, MOST_STRESS))
 
-    def _tuned(self, luma: LumaArray, polarity: float) -> Float32Array:
-        """The pattern over the picture, its bits as strong as this frame needs them."""
-        whole = np.ones(resized(luma, SIDE).shape, np.float32)
-        inside = _middle(whole.shape)
-        outer, inner = _Strength(), _Strength()
-        for _ in range(ROUNDS):
-            marked = luma.copy()
-            pattern = self._spread_over(outer, inner, polarity)
-            _add(marked, pattern, self._mask.amplitude, self._mask.block)
-            flat = flatten(resized(marked, SIDE))
-            outer = outer.raised(*self._received(flat, polarity))
-            inner = inner.raised(*self._received(flat * inside, polarity))
-        return self._spread_over(outer, inner, polarity)
+    def _seen(
+        self, luma: LumaArray, pattern: Float32Array, amplitude: Float32Array
+    ) -> Float32Array:
+        """A frame as a reader looks at it when it is marked with a pattern."""
+        marked = luma.copy()
+        _add(marked, pattern, amplitude, self._mask.block)
+        return flatten(resized(marked, SIDE))
 
     def _received(self, flat: Float32Array, polarity: float) -> tuple[float, FloatArray]:
         """What a reader sees of the synchronisation pattern and of each bit (127,)."""
@@ -160,6 +178,14 @@ class Embedder:
         picture = around + _middle(self._shape) * (middle - around)
         unit: Float32Array = picture * np.float32(polarity / np.sqrt(np.mean(picture**2)))
         return unit
+
+
+@dataclass(frozen=True)
+class _Tuned:
+    """What a period is marked with."""
+
+    stress: float  # of the middle
+    pattern: Float32Array  # (H, W) of unit power
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Mask:
         if not self.amplitude.any():
             self.stress_middle(1.0)
             return
-        wanted = self._wanted()
+        wanted = self._wanted(self._framing, self._lift)
         # What was expected to move may stand still; then it has had its share.
         wanted *= np.float32(min(1.0, self._strength / math.sqrt(float(np.mean(wanted**2)))))
         changed = np.abs(wanted - self.amplitude) > TOLERANCE * self.amplitude
@@ -102,12 +102,17 @@ class Mask:
         """Make the mark in the middle so many times as strong beside the rest, from now on."""
         self._framing = self._framed(gain)
         self._lift = _lift(self._expected * self._framing)
-        self.amplitude = self._wanted()
+        self.amplitude = self._wanted(self._framing, self._lift)
 
-    def _wanted(self) -> Float32Array:
+    def amplitude_at(self, gain: float) -> Float32Array:
+        """What `stress_middle` would make of the amplitude."""
+        framing = self._framed(gain)
+        return self._wanted(framing, _lift(self._expected * framing))
+
+    def _wanted(self, framing: Float32Array, lift: float) -> Float32Array:
         """The amplitude of each block, in levels."""
-        shares = self._shares * self._framing
-        wanted: Float32Array = self._strength * max(self._lift, _least_lift(shares)) * shares
+        shares = self._shares * framing
+        wanted: Float32Array = self._strength * max(lift, _least_lift(shares)) * shares
         return wanted
 
     def _framed(self, gain: float) -> Float32Array:
