@@ -51,7 +51,7 @@ def filtered_stderr() -> Iterator[None]:
     The filter is a child process, so that the last words of a crash still come through. Python's
     own sys.stderr goes to the terminal directly.
     """
-    # MediaPipe loads Matplotlib, which tells of the cache that it builds when first used.
+    # Matplotlib, which makes plots, tells of the cache that it builds when first used.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     sys.stderr.flush()
     terminal = os.dup(2)
