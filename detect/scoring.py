@@ -25,6 +25,7 @@ from vasari.detect.constancy import RATE, SECONDS, constancy
 from vasari.detect.crops import SAMPLE_STEP, Box, FaceFinder, Media, Sample, Stretch, open_media
 from vasari.generate.prefetch import prefetch
 from vasari.models.detector import Calibration, DetectorNetwork, Operating, load_detector, look_of
+from vasari.threads import one_thread_each
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -134,7 +135,7 @@ class Detector:
             InputError: the file cannot be read.
         """
         media = open_media(path)
-        with ThreadPoolExecutor(1, "frames") as other:  # what neither needs of the other
+        with one_thread_each(), ThreadPoolExecutor(1, "frames") as other:
             looking = other.submit(self.look, media.samples())
             moved = self.moved(stretches(media))
             frames, sampled = looking.result()

@@ -14,7 +14,7 @@ import time
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ from vasari.generate.portrait import DEFAULT_SIZE, Portrait
 from vasari.generate.prefetch import prefetch
 from vasari.generate.speech import Speech
 from vasari.generate.stopwatch import Stopwatch
+from vasari.threads import one_thread_each
 
 if TYPE_CHECKING:
     from vasari.generate.captions import Cue
@@ -125,7 +126,7 @@ def generate(
     output = Path(output)
     check_output(output, _files(portrait, speech))
     keeping = ManifestStore.default() if store is None else nullcontext(store)
-    with drafting(output) as draft, keeping as kept, _one_thread_each():
+    with drafting(output) as draft, keeping as kept, one_thread_each():
         credential = credential or Credential.default()
         clip = _Clip.prepare(
             portrait,
@@ -185,7 +186,7 @@ def frames(
 
 def _pictures(clip: _Clip) -> Iterator[ImageArray]:
     """The marked frames of a clip as pictures."""
-    with _one_thread_each():
+    with one_thread_each():
         for marked in clip.marked_frames():
             yield marked.rgb()
 
@@ -195,24 +196,6 @@ def _set_up_numba() -> None:
     from numba.core.registry import cpu_target
 
     _ = cpu_target.target_context
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let OpenCV and NumPy use no threads of their own: the stages keep the cores busy already.
-
-    NumPy's (OpenBLAS) are worse than idle: they spin while they wait for a core.
-    """
-    import cv2
-    from threadpoolctl import threadpool_limits
-
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with threadpool_limits(1, user_api="blas"):
-            yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def _new_identifier() -> int:
