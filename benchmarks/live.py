@@ -23,6 +23,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+import vasari  # noqa: F401 - first, as in the service: it names its kernels to NumPy
+
+# isort: split
 import av
 import click
 import numpy as np
