@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,6 @@ import numpy.typing as npt
 
 from vasari.detect.constancy import RATE, SECONDS, constancy
 from vasari.detect.crops import SAMPLE_STEP, Box, FaceFinder, Media, Sample, Stretch, open_media
-from vasari.generate.prefetch import prefetch
 from vasari.models.detector import Calibration, DetectorNetwork, Operating, load_detector, look_of
 from vasari.threads import one_thread_each
 
@@ -37,6 +37,7 @@ MIN_SHARE = 0.3  # of the sampled frames that must show a face
 BATCH = 8  # crops that the network looks at together
 WINDOW = 5  # samples that a suspicious stretch has at least
 STRETCHES = 3  # of a video, in which the face is followed
+FOLLOWED = 2  # of them at once: all their frames are held in memory
 WEAK = "the evidence is weak"  # neither enough for "generated" nor for "not generated"
 
 
@@ -293,11 +294,29 @@ def stretches(media: Media) -> Iterator[Stretch]:
 
 
 def movements(stretches: Iterable[Stretch]) -> Iterator[tuple[Interval, Float64Array]]:
-    """Those stretches in which a face speaks, and how it changes, as `constancy` has it."""
-    for stretch in prefetch(stretches, 1):
-        found = constancy(stretch.frames)
-        if found is not None:
-            yield Interval(stretch.start, stretch.end), found
+    """Those stretches in which a face speaks, and how it changes, as `constancy` has it.
+
+    One is looked at while the next is read, and then both: no more are held in memory.
+    """
+    with ThreadPoolExecutor(FOLLOWED, "movement") as others:
+        orders: deque[tuple[Interval, Future[Float64Array | None]]] = deque()
+        for stretch in stretches:
+            when = Interval(stretch.start, stretch.end)
+            orders.append((when, others.submit(constancy, stretch.frames)))
+            if len(orders) == FOLLOWED:
+                yield from _spoken(orders.popleft())
+        for order in orders:
+            yield from _spoken(order)
+
+
+def _spoken(
+    order: tuple[Interval, Future[Float64Array | None]],
+) -> Iterator[tuple[Interval, Float64Array]]:
+    """A stretch and how the face changes in it, if it speaks."""
+    when, result = order
+    found = result.result()
+    if found is not None:
+        yield when, found
 
 
 def weigh(
