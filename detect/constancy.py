@@ -78,6 +78,8 @@ def unroll(frames: Sequence[ImageArray]) -> Unrolled | None:
 
     from vasari.generate.perform import track_meshes
 
+    if len(frames) < MIN_FRAMES:  # none at all where the sound goes on after the picture
+        return None
     cuts = _around_face(frames)
     meshes, faces = [], []
     for cut, mesh in zip(cuts, track_meshes(cuts), strict=True):

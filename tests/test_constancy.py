@@ -74,6 +74,10 @@ def test_a_short_stretch_says_nothing(talk):
     assert c.constancy(talk[: c.MIN_FRAMES - 1]) is None
 
 
+def test_a_stretch_after_the_end_of_the_picture_says_nothing():
+    assert c.constancy([]) is None
+
+
 def test_the_grid_lies_in_the_face(astronaut):
     weights = c._weights().toarray()
     inside = weights.any(axis=1)
