@@ -37,7 +37,7 @@ MIN_SHARE = 0.3  # of the sampled frames that must show a face
 BATCH = 8  # crops that the network looks at together
 WINDOW = 5  # samples that a suspicious stretch has at least
 STRETCHES = 3  # of a video, in which the face is followed
-FOLLOWED = 2  # of them at once: all their frames are held in memory
+AT_ONCE = 2  # stretches: all their frames are held in memory
 WEAK = "the evidence is weak"  # neither enough for "generated" nor for "not generated"
 
 
@@ -298,12 +298,12 @@ def movements(stretches: Iterable[Stretch]) -> Iterator[tuple[Interval, Float64A
 
     One is looked at while the next is read, and then both: no more are held in memory.
     """
-    with ThreadPoolExecutor(FOLLOWED, "movement") as others:
+    with ThreadPoolExecutor(AT_ONCE, "movement") as others:
         orders: deque[tuple[Interval, Future[Float64Array | None]]] = deque()
         for stretch in stretches:
             when = Interval(stretch.start, stretch.end)
             orders.append((when, others.submit(constancy, stretch.frames)))
-            if len(orders) == FOLLOWED:
+            if len(orders) == AT_ONCE:
                 yield from _spoken(orders.popleft())
         for order in orders:
             yield from _spoken(order)

@@ -44,7 +44,7 @@ class Figure:
     @classmethod
     def of(cls, portrait: Portrait) -> Figure:
         """Make a portrait ready."""
-        with ThreadPoolExecutor(1, "sheet") as other:  # each takes a tenth of a second
+        with ThreadPoolExecutor(1, "sheet") as other:  # it takes as long as all the rest
             laying = other.submit(_sheet_in_light, portrait)
             own = portrait.placement.unplace(portrait.mesh)
             rest = own + lip_closure(own) + relaxation(own)

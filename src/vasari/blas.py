@@ -1,8 +1,8 @@
 """Matrix products at the speed that the processor has.
 
 MediaPipe needs NumPy 1, whose OpenBLAS (0.3.23) does not know processors made since, and takes the
-kernels of 2004 for them: those are four times slower. It can be told which to take, before NumPy
-is loaded.
+kernels of 2004 for them, which use a part of their width. It can be told which to take, before
+NumPy is loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def choose_kernels() -> None:
     if CORE_VARIABLE in os.environ:
         return
     try:
-        with _PROCESSOR.open(encoding="utf-8") as lines:
+        with _PROCESSOR.open(encoding="utf-8", errors="replace") as lines:
             flags = next((line for line in lines if line.startswith("flags")), "")
     except OSError:
         return
