@@ -133,7 +133,7 @@ class Media:
 
     path: Path
     rate: float | None  # frames per second, None of an image
-    duration: float  # seconds, 0 of an image
+    duration: float  # seconds of the picture, 0 of an image
 
     def samples(self) -> Iterator[tuple[float, ImageArray]]:
         """Frames with their times, SAMPLE_STEP apart, at most about MAX_SAMPLES.
@@ -158,6 +158,8 @@ class Media:
         Raises:
             InputError: the file is damaged.
         """
+        import av
+
         if self.rate is None:
             return
         count = min(max(int(self.duration / seconds), 1), most)
@@ -166,8 +168,8 @@ class Media:
             pictures, place = container.decode(stream), 0.0
             for index in range(count):
                 start = room * (index + 0.5) / count
-                if not place < start <= place + SOUGHT_BEYOND:
-                    container.seek(int(start * 1e6))  # AV_TIME_BASE
+                if not place <= start <= place + SOUGHT_BEYOND:
+                    container.seek(int(start * av.time_base))
                     pictures = container.decode(stream)
                 kept = [frame for _, frame in _paced(pictures, 1 / rate, start, seconds)]
                 place = start + seconds + 2 / self.rate  # no frame has been taken from beyond
@@ -194,7 +196,10 @@ def open_media(path: Path | str) -> Media:
         raise VideoError(f"{path} is neither a video nor an image that can be read")
     try:
         with av.open(str(path)) as container:
-            rate = float(_pictures(container, path).average_rate or 25)
+            stream = _pictures(container, path)
+            rate = float(stream.average_rate or 25)
+            if stream.duration is not None and stream.time_base is not None:
+                return Media(path, rate, float(stream.duration * stream.time_base))
             return Media(path, rate, (container.duration or 0) / av.time_base)
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError(f"{path} cannot be read as a video: {error}") from error

@@ -128,6 +128,24 @@ def test_stretches_are_sought(tmp_path):
     assert firsts == pytest.approx([4, 13, 21], abs=1.1)
 
 
+def test_stretches_lie_where_the_picture_is(tmp_path):
+    """Also where the sound goes on for long after it."""
+    path = tmp_path / "long.mp4"
+    with av.open(str(path), "w") as file:
+        picture, sound = file.add_stream("libx264", rate=10), file.add_stream("aac", rate=8000)
+        picture.width = picture.height = 64
+        grey = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 99, np.uint8), format="rgb24")
+        for _ in range(30):
+            file.mux(picture.encode(grey.reformat(format="yuv420p")))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 160_000), np.float32), "fltp", "mono")
+        silence.sample_rate = 8000
+        file.mux([*picture.encode(None), *sound.encode(silence), *sound.encode(None)])
+    media = open_media(path)
+    assert media.duration == pytest.approx(3, abs=0.2)
+    counts = [len(stretch.frames) for stretch in media.stretches(1.0, 5.0, 3)]
+    assert counts == pytest.approx([5, 5, 5], abs=1)
+
+
 def test_a_video_without_pictures(tmp_path):
     with (
         pytest.raises(VideoError, match="no picture"),
