@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 
 from vasari.native import explain_missing_library
 
+_LOADING = threading.Lock()  # what is left out meanwhile is left out of the whole process
+
 
 @lru_cache(maxsize=1)
 def solutions() -> Any:
@@ -21,7 +24,7 @@ def solutions() -> Any:
     Raises:
         MissingLibraryError: the system lacks a library that OpenCV or MediaPipe needs.
     """
-    with warnings.catch_warnings(), _plots_left_out():
+    with _LOADING, warnings.catch_warnings(), _plots_left_out():
         warnings.simplefilter("ignore")  # its generated protobuf code uses deprecated calls
         try:
             import mediapipe
