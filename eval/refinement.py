@@ -31,7 +31,7 @@ Float64Array = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
 Area = tuple[slice, slice]
 
-# Chosen on twelve clips of people who are not in the measurement, and on known motions. All are
+# Chosen on eighteen people who are not in the measurement, and on known motions. All are
 # flat: twice or half as much changes little.
 ROUNDS, GAZE_ROUNDS = 2, 2
 # The unknowns: rotation, degrees; translation, cm; the 52 weights.
@@ -39,14 +39,14 @@ HEAD = 6
 SIZES = np.repeat([3.0, 0.6, 2.0, 0.3], [3, 2, 1, 52])  # how far each may well be wrong
 STEPS = np.repeat([0.5, 0.2, 0.1], [3, 3, 52])  # for derivatives
 TRUST = 10.0  # in the first estimate: its points err alike, and so do those of the flow
-OPENING_TRUST = 20.0  # and in how far apart lips and lids are, which flow does not see well
+OPENING_TRUST = 8.0  # and in how far apart lips and lids are, which flow does not see well
 LIP_WEIGHT = 2.0  # lips are small and matter most
 
 # Optical flow.
 MARGIN = 24  # pixels around the face in which it is looked for
 SMOOTHING = 1.0  # pixels, of the picture whose edges hold the flow
 WINDOW = 3.0  # pixels over which it is averaged
-AGREEMENT = 1.0  # pixels by which the way there and back may differ
+AGREEMENT = 2.0  # pixels by which the way there and back may differ
 SURE = 0.3  # pixels: no point is known better
 NOISE = 1.9  # levels of grey
 LEAST_AREA = 0.05  # of the median point's: the skin around points seen from aside is not seen

@@ -16,7 +16,7 @@ Float32Array = npt.NDArray[np.float32]
 
 # The joint between skull and spine, in the face's own frame: cm right, down and back of the eyes.
 NECK_JOINT = (0.0, 4.0, 9.0)
-THROAT = 4.0  # cm below the chin: what stays in place when the head comes nearer
+THROAT = 2.0  # cm below the chin: what stays in place when the head comes nearer
 MAX_YAW = 75.0  # degrees: a turn approaches this and never passes it
 MIN_YAW_BACK = 8.0  # the same for an oblique head that turns its hidden side to the viewer
 MIN_YAW_ON = 9.0  # and for one that turns on toward its profile, where a flat nose would show

@@ -31,7 +31,7 @@ ImageArray = npt.NDArray[np.uint8]
 
 BAND = 128  # rows drawn at once: few enough for the cache and to follow the outline
 
-FOLD = 4.0  # pixels of the portrait between neighbours that make a fold, whose edge is softened
+FOLD = 2.0  # pixels of the portrait between neighbours that make a fold, whose edge is softened
 
 NARROW_SHADE = 0.3  # of the light into the mouth, kept out by lips drawn together ...
 NARROWEST = 0.3  # ... by this share of their width at rest
