@@ -6,6 +6,8 @@ Where the phones of a recording are known, by synthesis or by alignment
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,7 @@ from vasari.generate.articulation import Articulation, lip_weights
 from vasari.generate.blendshapes import face_shapes, lip_closure
 from vasari.generate.live_motion import LOOK_AHEAD, Listener
 from vasari.generate.live_sound import HOP_SECONDS, Voice, samples_of
+from vasari.generate.speaker import Speaker
 from vasari.generate.spectrum import FRAME_RATE, RATE, band_matrix, decibels, power_spectra
 from vasari.generate.speech import SPEECH_BAND, Phone, Speech
 from vasari.generate.template import template
@@ -42,20 +45,28 @@ CLOSURE_SLACK = 0.02  # seconds by which alignments err
 def opening(speech: Speech, fps: float) -> FloatArray:
     """How far the mean face's lips part in the motion made from a speech, (T,) centimetres."""
     times = np.arange(frame_total(speech.duration, fps)) / fps
-    return gap(lip_weights(Articulation(*listen(speech, times).T[:6])))
+    mouth = Articulation(*listen(speech, times).T[:6])
+    return _parted(mouth, Speaker(), times)
 
 
 def live_opening(speech: Speech, fps: float) -> FloatArray:
     """The same as it is made while the sound comes."""
-    voice, listener = Voice(), Listener()
+    voice, listener, speaker = Voice(), Listener(), Speaker()
     voice.say(samples_of(speech))
     hops, openings = 0, []
     for time in np.arange(frame_total(speech.duration, fps)) / fps:
         while hops * HOP_SECONDS < time + LOOK_AHEAD:
             listener.hear(voice.hop().samples)
             hops += 1
-        openings.append(gap(lip_weights(listener.read(float(time))[0])))
+        mouth, _ = listener.read(float(time))
+        openings.append(_parted(mouth, speaker, np.array([time])))
     return np.concatenate(openings)
+
+
+def _parted(mouth: Articulation, speaker: Speaker, times: FloatArray) -> FloatArray:
+    """How far the mean face's lips part as a speaker's mouth does at times in seconds, (T,) cm."""
+    opening = speaker.evened(mouth.opening, times)
+    return gap(lip_weights(replace(mouth, opening=opening)))
 
 
 def gap(weights: Float32Array) -> FloatArray:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +31,7 @@ from vasari.generate.gestures import STEPS, Gesture, Gestures
 from vasari.generate.keyframes import wishes_at
 from vasari.generate.motion import ARKIT_INDEX, PORTRAIT_DISTANCE_CM, Motion
 from vasari.generate.prosody import Prosody, read_prosody
+from vasari.generate.speaker import Speaker
 from vasari.generate.spectrum import (
     FLOOR_DB,
     FRAME_RATE,
@@ -193,7 +195,7 @@ def heard(mouth: Articulation, melody: Prosody) -> Float32Array:
 
 
 class Actor:
-    """Everything that moves. The eyes carry their state from one call to the next.
+    """Everything that moves. Eyes and speaker carry their state from one call to the next.
 
     Args:
         controls: the user's wishes. Set `controls` to change them; seed and blink rate stay.
@@ -203,6 +205,7 @@ class Actor:
         self.controls = controls
         self._fixations = Fixations(controls.seed)
         self._blinks = Blinks(controls.blink_rate, controls.seed, self._fixations)
+        self._speaker = Speaker()
 
     def act(
         self, times: Float64Array, mouth: Articulation, melody: Prosody, gesture: Gesture
@@ -218,7 +221,8 @@ class Actor:
         look = self._fixations.directions(times) * alive
         gaze = wishes.gaze + look - rotation[:, :2]
         face = _emotion(times, mouth, wishes.emotion) + gesture.face * alive
-        expression = lip_weights(mouth) + _lids(gaze, self._blinks.closure(times))
+        lips = replace(mouth, opening=self._speaker.evened(mouth.opening, times))
+        expression = lip_weights(lips) + _lids(gaze, self._blinks.closure(times))
         expression += wishes.expression[:, None] * face
         return (
             np.clip(expression, 0, 1).astype(np.float32),
