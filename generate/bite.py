@@ -16,7 +16,7 @@ STEEPEST = 1  # rows by which the gap goes up or down from column to column
 GAP_DARKNESS = 0.72  # of the teeth above it: the brightness of a gap
 SPAN = 0.4  # of the columns that are looked at, in which there must be a gap
 EVENING = 0.35  # cm across, over which the edges of teeth are made even
-TOOTH_PERCENTILE = 80  # of the brightness above the gap: that of the teeth
+TOOTH_SHARE = 0.8  # of the pixels above the gap that are darker than the teeth
 SURE = 0.9  # of a pixel that lies between the lips: less is mixed with them
 BLOCKED = 1e4  # levels: what a way through anything else would cost
 
@@ -64,22 +64,24 @@ def upper_edges(picture: ImageArray, shown: Float32Array, density: float) -> Flo
 
 def _crown(luma: Float32Array) -> float:
     """How many rows of a column, (n,) from the lip to the gap, are tooth; not a number if none."""
-    bright, dark = float(np.percentile(luma[:-1], TOOTH_PERCENTILE)), float(luma[-1])
+    above, dark = luma[:-1], float(luma[-1])
+    bright = float(np.sort(above)[round(TOOTH_SHARE * (len(above) - 1))])
     if dark >= GAP_DARKNESS * bright:
         return np.nan
-    return float(np.flatnonzero(luma[:-1] > (bright + dark) / 2)[-1] + 1)
+    return float(np.flatnonzero(above > (bright + dark) / 2)[-1] + 1)
 
 
 def _darkest_way(cost: Float32Array) -> npt.NDArray[np.int64]:
     """The rows of the cheapest way from the first column to the last, (w,)."""
     height, width = cost.shape
-    total = cost[:, 0].astype(np.float64)
+    padded = np.full(height + 2 * STEEPEST, np.inf)
+    total = padded[STEEPEST:-STEEPEST]
+    choices = np.lib.stride_tricks.sliding_window_view(padded, 2 * STEEPEST + 1)
+    total[:] = cost[:, 0]
     came = np.zeros((height, width), np.int64)
     for column in range(1, width):
-        padded = np.pad(total, STEEPEST, constant_values=np.inf)
-        choices = np.stack([padded[k : k + height] for k in range(2 * STEEPEST + 1)])
-        came[:, column] = choices.argmin(axis=0) - STEEPEST
-        total = choices.min(axis=0) + cost[:, column]
+        came[:, column] = choices.argmin(axis=1) - STEEPEST
+        total[:] = choices.min(axis=1) + cost[:, column]
     way = np.empty(width, np.int64)
     way[-1] = total.argmin()
     for column in range(width - 1, 0, -1):
