@@ -487,7 +487,7 @@ def asdict_controls(pair: Pair) -> dict[str, object]:
 
 def marked(pictures: Iterable[ImageArray], label: str, size: int) -> Iterator[ImageArray]:
     """Frames, (S, S, 3) uint8, as marked I420 planes, (3 S / 2, S) uint8."""
-    from vasari.generate.marking import to_i420
+    from vasari.generate.colour import to_i420
     from vasari.watermark.embedding import Embedder
     from vasari.watermark.payload import PUBLIC_KEY, new_identifier
 

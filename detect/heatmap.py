@@ -17,7 +17,7 @@ from vasari.detect.crops import SAMPLE_STEP, open_media
 from vasari.detect.encoding import Encoding, encode
 from vasari.detect.scoring import Detection, FrameScore
 from vasari.errors import InputError, OutputError
-from vasari.generate.marking import to_i420
+from vasari.generate.colour import to_i420
 
 ImageArray = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]

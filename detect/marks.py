@@ -17,7 +17,7 @@ from vasari.detect.crops import SAMPLE_STEP, Stretch
 from vasari.detect.encoding import decode, encode
 from vasari.detect.scoring import Detector, mean_movement, weigh
 from vasari.errors import VasariError
-from vasari.generate.marking import to_i420
+from vasari.generate.colour import to_i420
 
 ImageArray = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]

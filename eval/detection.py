@@ -254,7 +254,7 @@ def _prepared(path: Path, condition: Condition, folder: Path) -> Path:
 
 def _encoded(path: Path, crf: int, scale: float) -> bytes:
     """The first seconds of a video, encoded anew."""
-    from vasari.generate.marking import to_i420
+    from vasari.generate.colour import to_i420
     from vasari.generate.perform import read_frames
 
     rate, frames = read_frames(path)

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vasari.generate.colour import to_i420
 from vasari.watermark.embedding import Embedder
 
 ImageArray = npt.NDArray[np.uint8]
-
-# Y'CbCr of ITU-R BT.601 in the limited range of video, 8 bits: chroma spans 224 levels about 128.
-CHROMA_SCALE = 224 / 255
-CHROMA_MIDDLE = 128
 
 
 @dataclass(frozen=True)
@@ -60,22 +57,3 @@ class Marker:
         chroma = planes[height:].reshape(2, height // 2, width // 2)
         self._embedder.mark(planes[:height], chroma)
         return MarkedFrame(planes)
-
-
-def to_i420(frame: ImageArray) -> ImageArray:
-    """Convert (H, W, 3) uint8 sRGB to I420, (3 H / 2, W) uint8, BT.601 limited range.
-
-    Chroma is the mean of each 2 by 2 pixels; OpenCV's own conversion takes one of the four,
-    which makes fine hair sparkle.
-    """
-    import cv2
-
-    height, width = frame.shape[:2]
-    planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)
-    half = cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    _, red, blue = cv2.split(cv2.cvtColor(half, cv2.COLOR_RGB2YCrCb))
-    chroma = planes[height:].reshape(2, height // 2, width // 2)
-    offset = CHROMA_MIDDLE * (1 - CHROMA_SCALE)
-    for plane, full_range in zip(chroma, (blue, red), strict=True):
-        cv2.convertScaleAbs(full_range, dst=plane, alpha=CHROMA_SCALE, beta=offset)
-    return planes

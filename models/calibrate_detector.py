@@ -154,7 +154,7 @@ def _look(path: Path, clip: Clip, detector: Detector, movement: bool) -> Looked:
 
 def _encoded_anew(encoded: bytes, clip: Clip) -> bytes:
     """A clip in another quality and size, the same for both clips of a pair."""
-    from vasari.generate.marking import to_i420
+    from vasari.generate.colour import to_i420
 
     random = np.random.default_rng([SEED, *clip.pair.encode()])
     scale, crf = float(random.choice(SCALES)), int(random.integers(*ANEW_CRF))

@@ -176,7 +176,7 @@ def test_the_command_needs_inputs(tmp_path):
 def test_a_first_picture_that_moves_as_its_video_does(astronaut_renderer, speech_file, tmp_path):
     """Half of the videos are driven by themselves: where the head was, it is again."""
     from vasari.detect.encoding import Encoding
-    from vasari.generate.marking import to_i420
+    from vasari.generate.colour import to_i420
     from vasari.generate.perform import track_meshes
     from vasari.generate.render import Pose
 

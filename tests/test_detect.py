@@ -27,7 +27,7 @@ from vasari.detect.scoring import (
     suspicious_stretches,
 )
 from vasari.errors import InputError, VideoError
-from vasari.generate.marking import to_i420
+from vasari.generate.colour import to_i420
 from vasari.models.detector import Calibration, Operating
 
 POINT = Operating(

@@ -23,7 +23,7 @@ from vasari.eval.detection import (
 )
 from vasari.eval.detection_command import detection
 from vasari.eval.detection_report import Answers, Figures, Report
-from vasari.generate.marking import to_i420
+from vasari.generate.colour import to_i420
 from vasari.generate.perform import read_frames
 
 seen: list[tuple[int, int]] = []  # sizes of the frames that `by_brightness` was given

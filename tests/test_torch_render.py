@@ -14,7 +14,7 @@ from other_device import NAME, OtherDevice  # noqa: E402
 
 from vasari.errors import InputError  # noqa: E402
 from vasari.generate import patch, torch_patch, torch_raster  # noqa: E402
-from vasari.generate.marking import to_i420  # noqa: E402
+from vasari.generate.colour import to_i420  # noqa: E402
 from vasari.generate.motion import ARKIT_INDEX, Motion  # noqa: E402
 from vasari.generate.portrait import Portrait  # noqa: E402
 from vasari.generate.raster import rasterise  # noqa: E402

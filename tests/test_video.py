@@ -10,7 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from vasari.generate.marking import MarkedFrame, Marker, to_i420
+from vasari.generate.colour import to_i420
+from vasari.generate.marking import MarkedFrame, Marker
 from vasari.generate.speech import Speech
 from vasari.generate.video import VideoWriter
 
