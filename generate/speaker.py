@@ -18,7 +18,7 @@ Float64Array = npt.NDArray[np.float64]
 
 USUAL = 0.7  # the opening of usual voices, of which the wide moments count more
 EXPECTED = 0.5  # seconds of wide open lips that count as heard before, at the usual opening
-MOST = 1.3  # times an opening is made larger, or smaller
+MOST = 1.6  # times an opening is made larger, or smaller
 LONGEST_STEP = 0.1  # seconds that a frame counts at most: who has not listened has not heard
 
 
