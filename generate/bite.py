@@ -16,7 +16,7 @@ STEEPEST = 1  # rows by which the gap goes up or down from column to column
 GAP_DARKNESS = 0.72  # of the teeth above it: the brightness of a gap
 SPAN = 0.4  # of the columns that are looked at, in which there must be a gap
 EVENING = 0.35  # cm across, over which the edges of teeth are made even
-TOOTH_SHARE = 0.8  # of the pixels above the gap that are darker than the teeth
+TOOTH_SHARE = 0.8  # of the pixels above the gap: the brightest of so many is as bright as teeth
 SURE = 0.9  # of a pixel that lies between the lips: less is mixed with them
 BLOCKED = 1e4  # levels: what a way through anything else would cost
 

@@ -33,12 +33,10 @@ def to_i420(frame: ImageArray) -> ImageArray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _weigh(  # type: ignore[no-untyped-def]
-    colours, weights, bits, middle, plane
-):
+def _weigh(colours, weights, bits, middle, plane):  # type: ignore[no-untyped-def]
     """Fill a plane, (N,) uint8, with sums of colours, (3 N,) uint8, with weights of so many bits.
 
-    All in 32 bits, in one row: so it is vectorised, and takes half of OpenCV's time.
+    All in 32 bits, in one row, so that it is vectorised.
     """
     red, green, blue = np.int32(weights[0]), np.int32(weights[1]), np.int32(weights[2])
     shift = np.int32(bits)

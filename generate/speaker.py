@@ -1,9 +1,10 @@
 """What is known of a speaker: how far the lips are heard to open.
 
-From the sound of a voice the speech encoder knows which of its vowels are wide, and hardly how far
-this person opens them: what voices differ in is as much their microphone, language and effort. So
-over some seconds of speech each is brought to the usual opening, as phoneticians compare the vowels
-of speakers, by each one's own range (Lobanov 1971).
+From the sound of a voice the speech encoder knows which of its vowels are wide; how far this person
+opens them it can only guess: voices also differ in microphone, language and effort. So within a
+second or so of speech each is brought to the usual opening, as phoneticians compare the vowels of
+speakers, by each one's own range (Lobanov 1971). Nothing is forgotten: a second voice in the same
+sound is measured together with the first.
 """
 
 from __future__ import annotations
