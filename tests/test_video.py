@@ -167,6 +167,9 @@ def write_to_full_disk() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
 def test_the_encoder_lets_others_go_first(tmp_path):
+    if len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("on one core the encoder has no threads of its own")
+
     def nicest() -> int:
         threads = (int(task.name) for task in Path("/proc/self/task").iterdir())
         return max(os.getpriority(os.PRIO_PROCESS, thread) for thread in threads)
