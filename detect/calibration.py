@@ -15,7 +15,6 @@ ImageArray = npt.NDArray[np.uint8]
 # Aimed at on validation people, for "generated" and for "not generated".
 FALSE_ALARMS = 0.01  # of real ones called generated: the worse mistake
 FALSE_CLEARANCES = 0.05  # of generated ones called not generated
-ROUNDING = 1e-9  # of a share that is summed
 NEWTON_STEPS = 50
 RIDGE = 1e-3  # keeps the slope finite where the classes do not overlap
 # Of the validation crops' contrast and sharpness: what lies farther out was not validated.
@@ -55,7 +54,6 @@ def operating_point(
     generated: FloatArray,
     false_alarms: float = FALSE_ALARMS,
     scale: tuple[float, float] | None = None,
-    weights: tuple[FloatArray, FloatArray] | None = None,
 ) -> Operating:
     """Scale evidence to probabilities, and draw the two lines.
 
@@ -68,52 +66,34 @@ def operating_point(
         generated: evidence of generated ones, likewise.
         false_alarms: a share.
         scale: slope and offset of the probabilities; if not given, those of `platt`.
-        weights: how much each of the real and of the generated ones counts; if not given, all
-            count alike.
     """
-    w_real, w_generated = weights or (np.ones(len(real)), np.ones(len(generated)))
-    slope, offset = scale or platt(real, generated, weights=(w_real, w_generated))
+    slope, offset = scale or platt(real, generated)
     plain = Operating(slope, offset, 0.5, 0.0, 0.0, 0.5, 0.0)
     p_real = np.array([plain.probability(value) for value in real])
     p_generated = np.array([plain.probability(value) for value in generated])
-    highest = -_line(-p_real, w_real, false_alarms)
+    highest = np.sort(p_real)[::-1][int(false_alarms * len(real))]
     threshold = max(float(np.nextafter(highest, 1)), 0.5)
-    clear_below = min(_line(p_generated, w_generated, FALSE_CLEARANCES), 0.5)
+    lowest = np.sort(p_generated)[int(FALSE_CLEARANCES * len(generated))]
+    clear_below = min(float(lowest), 0.5)
     return Operating(
         slope,
         offset,
         threshold,
-        float(np.average(p_real >= threshold, weights=w_real)),
-        float(np.average(p_generated < threshold, weights=w_generated)),
+        float((p_real >= threshold).mean()),
+        float((p_generated < threshold).mean()),
         clear_below,
-        float(np.average(p_generated < clear_below, weights=w_generated)),
+        float((p_generated < clear_below).mean()),
     )
 
 
-def _line(values: FloatArray, weights: FloatArray, share: float) -> float:
-    """The highest of some values below which at most a share of their weight lies."""
-    order = np.argsort(values)
-    through = np.cumsum(weights[order]) / weights.sum()
-    within = int(np.searchsorted(through, share + ROUNDING, side="right"))
-    return float(values[order[within]])
-
-
-def platt(
-    real: FloatArray,
-    generated: FloatArray,
-    *,
-    even: bool = True,
-    weights: tuple[FloatArray, FloatArray] | None = None,
-) -> tuple[float, float]:
+def platt(real: FloatArray, generated: FloatArray, *, even: bool = True) -> tuple[float, float]:
     """Slope and offset of Platt's scaling (1999), by Newton's method, with his soft targets.
 
     Args:
         real: evidence of real ones.
         generated: evidence of generated ones.
         even: whether both classes weigh the same, or are as frequent as they are given.
-        weights: how much each counts in its class; if not given, all count alike.
     """
-    parts = weights or (np.ones(len(real)), np.ones(len(generated)))
     scores = np.concatenate([real, generated]).astype(np.float64)
     targets = np.concatenate(
         [
@@ -121,10 +101,10 @@ def platt(
             np.full(len(generated), 1 - 1 / (len(generated) + 2)),
         ]
     )
-    each = np.concatenate([part / part.sum() for part in parts])
+    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in (real, generated)])
     if not even:
-        each = np.concatenate(parts) * 2 / sum(part.sum() for part in parts)
-    slope, offset = logistic(scores[:, None], targets, each)
+        weights = np.full(len(scores), 2 / len(scores))
+    slope, offset = logistic(scores[:, None], targets, weights)
     return float(slope), float(offset)
 
 

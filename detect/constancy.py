@@ -40,10 +40,12 @@ FINE_DETAIL = 1.0  # standard deviation in pixels of the grid: what is broader i
 PART_DETAIL = 2.0  # standard deviation in pixels of the grid: what is finer is not counted there
 FLOW_SMOOTHNESS = 4.0  # pixels of the grid: an expression changes the skin in smaller places
 ROUNDS = 2  # of finding the mean face and the flow to it
-# cm, standard deviation of the mouth's opening: a face that speaks less shows too little. A still
-# picture under a moving camera, in which FaceMesh quivers, stays below 0.2, nearly always even
-# where little is left of it by compression.
-MIN_MOUTH = 0.21
+# cm, standard deviations of the mouth's opening and of the way from nose to chin. A face that
+# speaks less shows too little. In a compressed still picture under a moving camera FaceMesh's lips
+# may quiver as far as in speech, but its jaw hardly moves.
+MIN_MOUTH, MIN_JAW = 0.15, 0.085
+# Points of the mesh: around the tip of the chin, and from the tip of the nose to between the brows.
+LOWER_CHIN, NOSE_LINE = (148, 152, 175, 176, 199, 200, 377, 400), (1, 4, 5, 6, 168, 195, 197)
 MOUTH_MARGIN, EYE_MARGIN, RIM = 3, 4, 5  # pixels of the grid that are left out of the skin
 
 FEATURES = (
@@ -96,13 +98,13 @@ def unroll(frames: Sequence[ImageArray]) -> Unrolled | None:
 
 def features(unrolled: Unrolled) -> Float64Array | None:
     """FEATURES of a stretch; None where the face does not speak."""
-    movement = _movement(unrolled.meshes)
-    if movement[-1] < MIN_MOUTH:
+    turning, mouth, jaw = _movement(unrolled.meshes)
+    if mouth < MIN_MOUTH or jaw < MIN_JAW:
         return None
     alike = _alike(unrolled.faces.astype(np.float32))
     registered = _registered(alike)
     change = _own_change(_band(registered, *BAND))
-    found = [change, *_spreads(registered), *movement, _unrest(alike)]
+    found = [change, *_spreads(registered), turning, mouth, _unrest(alike)]
     return np.log(np.array(found, np.float64))
 
 
@@ -184,8 +186,8 @@ def _skin() -> BoolArray:
     return area(t.FACE_OVAL, -RIM) & ~mouth & ~right & ~left
 
 
-def _movement(meshes: Float32Array) -> Float64Array:
-    """Amplitudes of turning in degrees, of the mouth's opening in cm."""
+def _movement(meshes: Float32Array) -> tuple[float, float, float]:
+    """Amplitudes of turning in degrees, of the mouth's opening in cm, and of the chin's in cm."""
     from vasari.generate.pose import turn_angles
     from vasari.generate.template import align, template
     from vasari.generate.topology import LOWER_LIP_INNER, UPPER_LIP_INNER
@@ -193,15 +195,12 @@ def _movement(meshes: Float32Array) -> Float64Array:
     places = [align(mesh, template()) for mesh in meshes]
     faces = np.stack([p.unplace(mesh) for p, mesh in zip(places, meshes, strict=True)])
     angles = np.stack([turn_angles(place.rotation) for place in places])
+    turned = ((angles - angles.mean(axis=0)) ** 2).sum(axis=1).mean()
     middle = len(UPPER_LIP_INNER) // 2
-    lips = faces[:, UPPER_LIP_INNER[middle]] - faces[:, LOWER_LIP_INNER[middle]]
-    return np.array(
-        [
-            np.sqrt(((angles - angles.mean(axis=0)) ** 2).sum(axis=1).mean()) + 0.05,
-            np.linalg.norm(lips, axis=1).std(),
-        ],
-        np.float64,
-    )
+    opening = faces[:, UPPER_LIP_INNER[middle]] - faces[:, LOWER_LIP_INNER[middle]]
+    long = faces[:, list(LOWER_CHIN)].mean(axis=1) - faces[:, list(NOSE_LINE)].mean(axis=1)
+    lips, jaw = (float(np.linalg.norm(way, axis=1).std()) for way in (opening, long))
+    return float(np.sqrt(turned)) + 0.05, lips, jaw
 
 
 def _alike(faces: Float32Array) -> Float32Array:

@@ -43,10 +43,8 @@ SOUND_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".mpg", ".avi", ".m4v"})
 
 SIZES = (256, 512)
-CRF_RANGE = (18, 40)
 PRESETS = ("veryfast", "fast", "medium")
 SCALES = (1.0, 1.0, 0.75, 0.5)  # of the frame before it is encoded
-MIN_SIDE = 192  # pixels of an encoded frame: smaller, and there is no face to look at
 # The camera, as a share of the frame: how far it wanders and zooms during a clip.
 CAMERA_DRIFT, CAMERA_ZOOM = 0.03, 0.06
 # A clip shows its own frames within the first, and the pair's first picture beyond the second, as
@@ -119,8 +117,11 @@ class Plan:
     portraits: tuple[Path, ...]
     speech: tuple[Path, ...]
     real: tuple[Path, ...]
-    seconds: float = 2.0  # of each clip
+    seconds: float = 6.0  # of each clip; of a video that is shorter, as long as that
     parts: int = 2  # stretches taken of each real video
+    crf: tuple[int, int] = (18, 32)  # constant rate factors, the best and the worst
+    # Side of an encoded frame, pixels: at half of 256 a face is still large enough to be looked at.
+    smallest: int = 256
     limit: int | None = None  # pairs in all
     seed: int = 0
     # File name -> (person, source); a file that is not here is a person of its own, and its
@@ -302,7 +303,7 @@ class Pair:
             not origin.still and bool(random.random() < OWN_MOTION),
             bool(random.random() < TOUCHED_UP),
             _camera(count, random),
-            _encoding(size, random),
+            _encoding(plan, size, random),
         )
 
     def pictures(self) -> Iterator[tuple[str, Iterator[ImageArray]]]:
@@ -385,9 +386,10 @@ def _controls(random: Generator) -> Controls:
     )
 
 
-def _encoding(size: int, random: Generator) -> Encoding:
-    side = max(round(size * float(random.choice(SCALES)) / 2) * 2, MIN_SIDE)
-    crf = int(random.integers(CRF_RANGE[0], CRF_RANGE[1] + 1))
+def _encoding(plan: Plan, size: int, random: Generator) -> Encoding:
+    side = max(round(size * float(random.choice(SCALES)) / 2) * 2, plan.smallest)
+    best, worst = plan.crf
+    crf = int(random.integers(best, worst + 1))
     return Encoding(side, side, crf, str(random.choice(PRESETS)))
 
 

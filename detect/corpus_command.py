@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vasari.errors import VasariError
+from vasari.errors import InputError, VasariError
 
 _folder = click.Path(path_type=Path, file_okay=False)
 
@@ -29,8 +29,23 @@ def corpus() -> None:
 @click.option(
     "--test-source", "test_sources", multiple=True, help="Source kept for the test; repeatable."
 )
-@click.option("--seconds", default=2.0, show_default=True, help="Length of each clip.")
+@click.option("--seconds", default=6.0, show_default=True, help="Length of each clip.")
 @click.option("--parts", default=2, show_default=True, help="Pairs made of each real video.")
+@click.option(
+    "--crf",
+    nargs=2,
+    type=click.IntRange(0, 51),
+    default=(18, 32),
+    show_default=True,
+    help="Best and worst quality, as constant rate factors.",
+)
+@click.option(
+    "--smallest",
+    type=click.IntRange(64, 512),
+    default=256,
+    show_default=True,
+    help="Side of the smallest frames, pixels.",
+)
 @click.option("--limit", type=int, help="Pairs in all; without it, all that can be made.")
 @click.option("--seed", default=0, show_default=True, help="Draws settings and splits.")
 def build(
@@ -43,6 +58,8 @@ def build(
     test_sources: tuple[str, ...],
     seconds: float,
     parts: int,
+    crf: tuple[int, int],
+    smallest: int,
     limit: int | None,
     seed: int,
 ) -> None:
@@ -62,12 +79,16 @@ def build(
     from vasari.detect.leaks import check_leaks
     from vasari.generate.progress import reporting
 
+    if crf[0] > crf[1]:
+        raise InputError(f"--crf {crf[0]} {crf[1]}: give the better quality, the lower, first")
     plan = corpora.Plan(
         portraits=corpora.files_in(portraits, corpora.IMAGE_SUFFIXES),
         speech=corpora.files_in(speech, corpora.SOUND_SUFFIXES),
         real=corpora.files_in(real, corpora.VIDEO_SUFFIXES),
         seconds=seconds,
         parts=parts,
+        crf=crf,
+        smallest=smallest,
         limit=limit,
         seed=seed,
         people=corpora.read_people(people) if people else {},

@@ -7,7 +7,7 @@ moves is learned from the people of training and validation together, as it take
 and from real videos and their animated twins alone, so that both classes show the same people. A
 person's own clips are judged by what the others taught, and on all of them the lines for moving
 faces are drawn: validation alone has too few speakers to say what one real speaker in a hundred
-looks like. For all lines, people count the same, however many clips there are of each.
+looks like.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,10 +91,8 @@ def calibrate_clips(
     looks = np.array([f.look for each in held_out if not each.generated for f in each.frames])
     contrast, sharpness = range_of(looks)
     return Calibration(
-        clip=operating_point(
-            *_evidence(held_out), scale=_scale_of_frames(held_out), weights=_weights(held_out)
-        ),
-        frame=operating_point(*_evidence(frames), weights=_weights(frames)),
+        clip=operating_point(*_evidence(held_out), scale=_scale_of_frames(held_out)),
+        frame=operating_point(*_evidence(frames)),
         contrast=contrast,
         sharpness=sharpness,
         side=first.side,
@@ -177,13 +174,6 @@ def _classes(seen: list[Looked], values: list[float]) -> tuple[Float64Array, Flo
     return np.array(values)[~generated], np.array(values)[generated]
 
 
-def _weights(seen: list[Looked]) -> tuple[Float64Array, Float64Array]:
-    """Those of the real and of the generated ones: in a class, all people count the same."""
-    keys = [(each.generated, each.person) for each in seen]
-    times = Counter(keys)
-    return _classes(seen, [1 / times[key] for key in keys])
-
-
 def _evidence(seen: list[Looked]) -> tuple[Float64Array, Float64Array]:
     """That of the frames of the real and of the generated ones."""
     return _classes(seen, [each.evidence for each in seen])
@@ -215,19 +205,18 @@ def _movement(seen: list[Looked]) -> Movement | None:
     for each in judged:
         assert each.movement is not None
         odds.append(taught[each.person].log_odds(each.movement.tolist()))
-    operating = operating_point(
-        *_classes(judged, odds), MOVING_FALSE_ALARMS, weights=_weights(judged)
-    )
+    operating = operating_point(*_classes(judged, odds), MOVING_FALSE_ALARMS)
     return dataclasses.replace(_regression(known), operating=operating)
 
 
 def _regression(known: list[Looked]) -> Movement:
     """A logistic regression in which both classes, and in a class all people, weigh the same."""
     samples = np.array([each.movement for each in known])
+    keys = [(each.generated, each.person) for each in known]
+    weights = np.array([1 / keys.count(key) for key in keys])
     labels = np.array([each.generated for each in known])
-    weights = np.empty(len(known))
-    for label, own in zip((False, True), _weights(known), strict=True):
-        weights[labels == label] = own / own.sum()
+    for label in (False, True):
+        weights[labels == label] /= weights[labels == label].sum()
     means, spreads = samples.mean(axis=0), samples.std(axis=0)
     standard = np.clip((samples - means) / spreads, -REACH, REACH)
     values = logistic(standard, labels.astype(np.float64), weights, RIDGE)

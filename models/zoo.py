@@ -22,7 +22,7 @@ ZOO = {
         "1b40a0e36a178cfd8d101999ad84137db123be3a9f6866542889a1ee418a6706", "detector.md"
     ),
     "detector.json": Weights(
-        "de50d0e5a4b6431b826e6f437791ee8a81bef063a59180ccb19039d96dc97e95", "detector.md"
+        "5051430a431601f23e9d16aee05ea8f79d0b42b004816b4fcdfc69046d45dd29", "detector.md"
     ),
     "shapes.npz": Weights(
         "5d879db097c813cf8f75cf3be18f3514fafc777a066a259a392c86bd86d869d3", "shapes.md"

@@ -70,15 +70,6 @@ def test_nobody_is_judged_by_his_own_clips(seen):
     assert head.operating.miss_rate > 0.5
 
 
-def test_however_many_clips_there_are_of_a_person_he_counts_once(seen):
-    """Of 51 people one looks generated, in a hundred clips: no line at 2 % goes by them."""
-    more = [looked(f"m{k}", False, np.zeros(2)) for k in range(30)]
-    odd = [looked("odd", False, np.array([9.0, 9.0])) for _ in range(100)]
-    few, many = (c._movement([*seen, *more, *clips]).operating for clips in (odd[:1], odd))
-    assert many.threshold == pytest.approx(few.threshold, abs=0.1)
-    assert many.miss_rate == pytest.approx(few.miss_rate, abs=0.1)
-
-
 def test_clips_in_which_nobody_speaks_are_as_seldom_generated_as_they_are():
     random = np.random.default_rng(2)
     quiet = [looked("q", k < 5, None, evidence=random.normal(k < 5)) for k in range(100)]

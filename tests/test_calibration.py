@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -69,17 +67,6 @@ def test_the_lower_threshold_keeps_false_clearances_few(evidence):
 def test_where_the_classes_are_far_apart_the_thresholds_meet_in_the_middle():
     point = operating_point(np.linspace(-3, -2, 50), np.linspace(2, 3, 50))
     assert point.clear_below == point.threshold == 0.5
-
-
-def test_weights_count_as_so_many_of_the_same(evidence):
-    real, generated = evidence
-    random = np.random.default_rng(8)
-    times = random.integers(1, 4, len(real)), random.integers(1, 4, len(generated))
-    repeated = [np.repeat(*each) for each in zip(evidence, times, strict=True)]
-    scale = platt(real, generated)
-    weighted = operating_point(real, generated, 0.02, scale, times)
-    plain = operating_point(*repeated, 0.02, scale)
-    assert dataclasses.astuple(weighted) == pytest.approx(dataclasses.astuple(plain))
 
 
 def test_auc_with_ties():

@@ -10,6 +10,7 @@ import pytest
 
 from vasari.detect import constancy as c
 from vasari.detect.scoring import FrameScore, weigh
+from vasari.generate.topology import LOWER_LIP_INNER
 from vasari.models.detector import Calibration, Movement, Operating
 
 POINT = Operating(1.0, 0.0, 0.8, 0.01, 0.1, 0.3, 0.05)
@@ -64,6 +65,19 @@ def test_a_noisy_picture_is_restless(talk):
 def test_a_face_that_does_not_speak_says_nothing(astronaut):
     shifts = [np.roll(astronaut.image, k, axis=1) for k in range(25)]
     assert c.constancy(shifts) is None
+
+
+def test_lips_that_quiver_without_the_jaw_do_not_speak(astronaut):
+    """As FaceMesh's do in a compressed still picture."""
+    random = np.random.default_rng(0)
+    faces = np.clip(astronaut.image[:80, :80, 0] + random.normal(0, 2, (25, 80, 80)), 0, 255)
+    centimetres = 0.8 * random.random(25) * astronaut.placement.scale
+    meshes = np.repeat(astronaut.mesh[None], 25, axis=0)
+    meshes[:, list(LOWER_LIP_INNER), 1] += centimetres[:, None]
+    assert c._movement(meshes)[1] > c.MIN_MOUTH
+    assert c.features(c.Unrolled(meshes, faces.astype(np.uint8))) is None
+    meshes[:, list(c.LOWER_CHIN), 1] += centimetres[:, None]
+    assert c.features(c.Unrolled(meshes, faces.astype(np.uint8))) is not None
 
 
 def test_no_face_says_nothing():

@@ -198,6 +198,22 @@ def test_a_first_picture_that_moves_as_its_video_does(astronaut_renderer, speech
     assert np.corrcoef(*noses)[0, 1] > 0.9
 
 
+def test_qualities_and_sizes_lie_between_what_was_asked():
+    plan = Plan((), (), (), crf=(20, 22), smallest=300)
+    random = np.random.default_rng(0)
+    drawn = [corpora._encoding(plan, size, random) for size in (256, 512) for _ in range(40)]
+    assert {each.crf for each in drawn} == {20, 21, 22}
+    assert {each.width for each in drawn} == {300, 384, 512}
+
+
+def test_qualities_in_the_wrong_order(tmp_path):
+    names = ["--portraits", "--speech", "--real", "-o"]
+    arguments = [part for name in names for part in (name, str(tmp_path))]
+    result = CliRunner().invoke(command, ["build", *arguments, "--crf", "30", "20"])
+    assert isinstance(result.exception, InputError)
+    assert "the lower, first" in str(result.exception)
+
+
 def pair_of(plan: Plan, *, own_motion: bool) -> corpora.Pair:
     """The first pair of a plan that moves as asked."""
     for seed in range(20):
