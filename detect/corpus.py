@@ -387,7 +387,7 @@ def _controls(random: Generator) -> Controls:
 
 
 def _encoding(plan: Plan, size: int, random: Generator) -> Encoding:
-    side = max(round(size * float(random.choice(SCALES)) / 2) * 2, plan.smallest)
+    side = round(max(size * float(random.choice(SCALES)), plan.smallest) / 2) * 2  # even: 4:2:0
     best, worst = plan.crf
     crf = int(random.integers(best, worst + 1))
     return Encoding(side, side, crf, str(random.choice(PRESETS)))

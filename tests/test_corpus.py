@@ -204,6 +204,8 @@ def test_qualities_and_sizes_lie_between_what_was_asked():
     drawn = [corpora._encoding(plan, size, random) for size in (256, 512) for _ in range(40)]
     assert {each.crf for each in drawn} == {20, 21, 22}
     assert {each.width for each in drawn} == {300, 384, 512}
+    odd = corpora._encoding(Plan((), (), (), smallest=301), 256, random)
+    assert odd.width % 2 == odd.height % 2 == 0
 
 
 def test_qualities_in_the_wrong_order(tmp_path):
