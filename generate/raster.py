@@ -5,9 +5,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from vasari.compiled import kernel
+from vasari.generate.layer import TO_ALPHA
+
 EDGE_TOLERANCE = np.float32(1e-4)  # barycentric: neighbours overlap, so that no crack shows
 FLAT = np.float32(1e-9)  # slope of a barycentric weight along a row that counts as none
 WORD = 8  # marks of a byte that are looked at together
+LANES = 16  # pixels of a span that are filled at once, as many as a vector holds
 SLIVER = 1e-6  # twice the area of a triangle below which it is not drawn, square pixels
 
 
@@ -30,7 +34,7 @@ def _per(slope):  # type: ignore[no-untyped-def]
 
 
 # Without fastmath: depth holds infinities, and the tests above need exact comparisons.
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0915, PLR0917 - compiled in one
     faces, targets, sources, map_x, map_y, depth, top_row=0
 ):
@@ -96,56 +100,29 @@ def rasterise(  # type: ignore[no-untyped-def]  # noqa: PLR0915, PLR0917 - compi
             z = targets[a, 2] + wb * bz + wc * cz + gz * along
             u = sources[a, 0] + wb * bu + wc * cu + gu * along
             v = sources[a, 1] + wb * bv + wc * cv + gv * along
-            for step in range(stop - start):
-                x = np.uint64(start + step)
-                here = z + gz * np.float32(step)
-                if here < depth[y, x]:
-                    depth[y, x] = here
-                    map_x[y, x] = u + gu * np.float32(step)
-                    map_y[y, x] = v + gv * np.float32(step)
+            # In pieces of one length: spans are too short for loops of their own to be vectorised.
+            for piece in range(start, stop, LANES):
+                gone = np.float32(piece - start)
+                near, from_x, from_y = z + gz * gone, u + gu * gone, v + gv * gone
+                left_over = stop - piece
+                for lane in range(LANES):
+                    x = np.uint64(piece + lane)
+                    if lane < left_over:
+                        here = near + gz * np.float32(lane)
+                        if here < depth[y, x]:
+                            depth[y, x] = here
+                            map_x[y, x] = from_x + gu * np.float32(lane)
+                            map_y[y, x] = from_y + gv * np.float32(lane)
     return spans
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def composite(layer, spans, background, frame):  # type: ignore[no-untyped-def]
-    """Lay an RGBA layer over a background into a frame.
-
-    Args:
-        layer: (H, W, 4) uint8, straight alpha.
-        spans: (H, 2) int32, in each row the columns that the layer covers, the second excluded.
-        background: (H, W, 3) uint8.
-        frame: (H, W, 3) uint8, written.
-    """
-    height, width = frame.shape[:2]
-    for y in range(height):
-        start = min(max(np.int64(spans[y, 0]), 0), width)
-        stop = min(max(np.int64(spans[y, 1]), start), width)
-        for x in range(start):
-            for c in range(3):
-                frame[y, x, c] = background[y, x, c]
-        for x in range(stop, width):
-            for c in range(3):
-                frame[y, x, c] = background[y, x, c]
-        for step in range(stop - start):
-            at = np.uint64(start + step)  # never negative: the loop can be vectorised
-            alpha = np.int32(layer[y, at, 3])
-            if alpha == 255:
-                for c in range(3):
-                    frame[y, at, c] = layer[y, at, c]
-            else:
-                for c in range(3):
-                    over = np.int32(layer[y, at, c]) * alpha
-                    under = np.int32(background[y, at, c]) * (255 - alpha)
-                    frame[y, at, c] = (over + under + 127) // 255
 
 
 @numba.njit(cache=True, inline="always")
 def _shows(layer, spans, y, x):  # type: ignore[no-untyped-def]
     """Whether a layer has anything at a pixel."""
-    return spans[y, 0] <= x < spans[y, 1] and layer[y, x, 3] > 0
+    return spans[y, 0] <= x < spans[y, 1] and layer[y, x] >> TO_ALPHA > 0
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def find_folds(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has no keywords
     map_x, map_y, layer, spans, jump, folds
 ):
@@ -154,7 +131,7 @@ def find_folds(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - compiled, has
     Args:
         map_x: (H, W) float32, where in the picture each pixel comes from; 0 where none does.
         map_y: (H, W) float32, the same.
-        layer: (H, W, 4) uint8, what was found there; only what lies between the spans counts.
+        layer: (H, W) uint32, what was found there; only what lies between the spans counts.
         spans: (H, 2) int32, in each row the columns that the layer covers, the second excluded.
         jump: how far apart, pixels of the picture.
         folds: (H, W) uint8, changed: 1 on either side.

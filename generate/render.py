@@ -85,19 +85,22 @@ class Renderer:
     batch = 1  # frames made at once
 
     def __init__(self, portrait: Portrait, retoucher: Retoucher | None = None) -> None:
+        from vasari.generate.layer import in_words
+
         self._portrait = portrait
         self._retoucher = retoucher
         figure = Figure.of(portrait)
         self._camera, self._sheet, self._shading = figure.camera, figure.sheet, figure.shading
         self._rest, self._shapes, self._give = figure.rest, figure.shapes, figure.give
         self._eyes, self._mouth = figure.eyes, figure.mouth
-        self._texture, self._sources = figure.texture, figure.sources
+        self._texture, self._sources = in_words(figure.texture), figure.sources
+        self._background = in_words(portrait.layers.background)
         self._rims = [list(eye.rim) for eye in self._eyes]
         self._balls = [portrait.mesh[rim] for rim in self._rims]
         size = portrait.size
         # With one row more: the last of the band above.
         self._map_x, self._map_y, self._depth = np.empty((3, BAND + 1, size), np.float32)
-        self._layer = np.empty((BAND + 1, size, 4), np.uint8)
+        self._layer = np.empty((BAND + 1, size), np.uint32)
         self._spans = np.empty((BAND + 1, 2), np.int32)
         self._folds = np.zeros((size, size), np.uint8)
 
@@ -200,12 +203,10 @@ class Renderer:
 
     def _draw_sheet(self, points: Float32Array) -> ImageArray:
         """The person at the sheet's points over the background, (S, S, 3)."""
-        import cv2
+        from vasari.generate.layer import composite, look_up
+        from vasari.generate.raster import find_folds, rasterise, soften
 
-        from vasari.generate.raster import composite, find_folds, rasterise, soften
-
-        background = self._portrait.layers.background
-        picture = np.empty(background.shape, np.uint8)
+        picture = np.empty((*self._background.shape, 3), np.uint8)
         for top in range(0, len(picture), BAND):
             for plane in (self._map_x, self._map_y, self._layer, self._spans):
                 plane[0] = plane[-1]
@@ -218,18 +219,9 @@ class Renderer:
                 self._depth[1:],
                 top,
             )
-            start, stop = int(spans[:, 0].min()), int(spans[:, 1].max())
-            if start < stop:
-                cv2.remap(
-                    self._texture,
-                    self._map_x[1:, start:stop],
-                    self._map_y[1:, start:stop],
-                    cv2.INTER_LINEAR,
-                    dst=self._layer[1:, start:stop],
-                    borderMode=cv2.BORDER_REPLICATE,
-                )
+            look_up(self._texture, self._map_x[1:], self._map_y[1:], spans, self._layer[1:])
             rows = slice(top, top + BAND)
-            composite(self._layer[1:], spans, background[rows], picture[rows])
+            composite(self._layer[1:], spans, self._background[rows], picture[rows])
             seam = min(top, 1)  # the first band has none above
             find_folds(
                 self._map_x[1 - seam :],

@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from vasari.generate.layer import in_words
 from vasari.generate.raster import (
     blend,
     blend_ball,
     blend_layer,
-    composite,
     express,
     find_folds,
     rasterise,
@@ -77,18 +77,6 @@ def test_the_nearer_triangle_hides_the_farther() -> None:
     for order in ([[0, 1, 2], [3, 4, 5]], [[3, 4, 5], [0, 1, 2]]):
         map_x, _ = _map(np.array(order, np.int32), targets, sources)
         np.testing.assert_allclose(map_x[:20, :20], 1, atol=1e-4)
-
-
-def test_composite_is_the_over_operator_inside_its_spans() -> None:
-    rng = np.random.default_rng(2)
-    layer = rng.integers(0, 256, (9, 11, 4), np.uint8)
-    background = rng.integers(0, 256, (9, 11, 3), np.uint8)
-    spans = np.tile(np.array([2, 8], np.int32), (9, 1))
-    frame = np.empty_like(background)
-    composite(layer, spans, background, frame)
-    alpha = layer[..., 3:] / 255
-    alpha[:, :2] = alpha[:, 8:] = 0
-    assert np.abs(frame - (alpha * layer[..., :3] + (1 - alpha) * background)).max() <= 0.51
 
 
 def test_blend_touches_only_its_window() -> None:
@@ -159,12 +147,12 @@ def test_folds_are_where_neighbours_come_from_far_apart() -> None:
     layer[:, 4, 3] = layer[:, :4, 3] = 0  # a soft edge that has faded: no fold
     spans = np.tile(np.array([4, SIZE], np.int32), (SIZE, 1))
     folds = np.zeros((SIZE, SIZE), np.uint8)
-    find_folds(columns, rows, layer, spans, np.float32(4), folds)
+    find_folds(columns, rows, in_words(layer), spans, np.float32(4), folds)
     expected = np.zeros_like(folds)
     expected[:, 19:21] = 1
     assert (folds == expected).all()
     layer[:, 4, 3] = 255  # cut off hard
-    find_folds(columns, rows, layer, spans, np.float32(4), folds)
+    find_folds(columns, rows, in_words(layer), spans, np.float32(4), folds)
     expected[:, 3:5] = 1
     assert (folds == expected).all()
 
