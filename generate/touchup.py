@@ -180,11 +180,8 @@ def change(frame: ImageArray, warp: Float32Array, fields: Float32Array) -> None:
     from vasari.generate.retouch import retouch
 
     window = patch_window(warp, len(frame))
-    area = np.s_[window.top : window.top + window.height, window.left : window.left + window.width]
-    inside = warp.copy()
-    inside[:, 2] -= window.corner
-    back = cv2.invertAffineTransform(inside)
-    retouch(frame[area], frame[area].copy(), fields, inside, back)
+    edges = (window.left, window.top, window.width, window.height)
+    retouch(frame, *edges, fields, warp, cv2.invertAffineTransform(warp))
 
 
 def spared_ball(gaze: Float32Array) -> np.float32:
