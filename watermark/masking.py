@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from vasari.compiled import kernel
 
 LumaArray = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -126,7 +127,7 @@ class Mask:
             np.minimum(np.arange(count) * self.block // 2 + self.block // 4, size - 1)
             for count, size in zip(self.amplitude.shape, chroma.shape[1:], strict=True)
         ]
-        blue, red = chroma[:, middles[0][:, None], middles[1]]
+        blue, red = chroma[:, middles[0]][..., middles[1]]
         is_blue = (blue >= SKIN_CB[0]) & (blue <= SKIN_CB[1])
         is_red = (red >= SKIN_CR[0]) & (red <= SKIN_CR[1])
         return np.asarray(is_blue & is_red, np.float32)
@@ -178,23 +179,39 @@ def _visibility_thresholds() -> Float32Array:
 _THRESHOLDS = _visibility_thresholds()
 
 
+@kernel()
 def _smoothed(blocks: Float32Array) -> Float32Array:
     """The mean of each block and its eight neighbours."""
-    padded = np.pad(blocks, 1, mode="edge")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    smooth: Float32Array = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
-    return smooth
+    rows, columns = blocks.shape
+    mean = np.empty_like(blocks)
+    line = np.empty(columns + 2, np.float32)  # of three rows; its ends are there twice
+    for row in range(rows):
+        above, below = blocks[max(row - 1, 0)], blocks[min(row + 1, rows - 1)]
+        for x in range(columns):
+            line[x + 1] = above[x] + blocks[row, x] + below[x]
+        line[0], line[columns + 1] = line[1], line[columns]
+        for x in range(columns):
+            mean[row, x] = (line[x] + line[x + 1] + line[x + 2]) / np.float32(9)
+    return mean
 
 
+@kernel()
 def _greatest(blocks: Float32Array) -> Float32Array:
     """The greatest of each block and its eight neighbours."""
-    padded = np.pad(blocks, 1, mode="edge")
-    rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    greatest: Float32Array = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+    rows, columns = blocks.shape
+    greatest = np.empty_like(blocks)
+    line = np.empty(columns + 2, np.float32)  # of three rows; its ends are there twice
+    for row in range(rows):
+        above, below = blocks[max(row - 1, 0)], blocks[min(row + 1, rows - 1)]
+        for x in range(columns):
+            line[x + 1] = max(above[x], blocks[row, x], below[x])
+        line[0], line[columns + 1] = line[1], line[columns]
+        for x in range(columns):
+            greatest[row, x] = max(line[x], line[x + 1], line[x + 2])
     return greatest
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel()
 def _statistics(luma: LumaArray, block: int) -> tuple[Float32Array, Float32Array]:
     """Mean and standard deviation of luma in each block, in levels, from every other row."""
     height, width = luma.shape
