@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vasari.compiled import kernel
 from vasari.generate.raster import blend
 
 Float32Array = npt.NDArray[np.float32]
@@ -56,8 +57,8 @@ def outline(polygon: Float32Array, window: Window) -> Float32Array:
     large = np.zeros((window.height * SUPERSAMPLING, window.width * SUPERSAMPLING), np.uint8)
     # Pixel centres are at whole numbers: the window begins half a pixel before its first centre.
     fine = (polygon - window.corner + 0.5) * SUPERSAMPLING - 0.5
-    cv2.fillPoly(large, [finer(fine)], 255, shift=FINER_BITS)
-    return _reduced(large, window)
+    cv2.fillPoly(large, [finer(fine)], 1, shift=FINER_BITS)
+    return _mean(large, window)
 
 
 def stroke(line: Float32Array, window: Window, width: float) -> Float32Array:
@@ -67,8 +68,8 @@ def stroke(line: Float32Array, window: Window, width: float) -> Float32Array:
     large = np.zeros((window.height * SUPERSAMPLING, window.width * SUPERSAMPLING), np.uint8)
     fine = (line - window.corner + 0.5) * SUPERSAMPLING - 0.5
     thick = max(round(width * SUPERSAMPLING), 1)
-    cv2.polylines(large, [finer(fine)], False, 255, thick, shift=FINER_BITS)
-    return _reduced(large, window)
+    cv2.polylines(large, [finer(fine)], False, 1, thick, shift=FINER_BITS)
+    return _mean(large, window)
 
 
 def soften(mask: Float32Array, width: float) -> Float32Array:
@@ -85,12 +86,27 @@ def finer(places: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     return np.asarray(np.rint(places * 2**FINER_BITS), np.int32)
 
 
-def _reduced(large: ImageArray, window: Window) -> Float32Array:
-    """Average a supersampled mask to the pixels of a window, 0..1."""
-    import cv2
+def _mean(large: ImageArray, window: Window) -> Float32Array:
+    """The mean of a supersampled mask, 0 or 1, in each pixel of a window."""
+    small = np.empty((window.height, window.width), np.float32)
+    _reduce(large, small)
+    return small
 
-    small = cv2.resize(large, (window.width, window.height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / np.float32(255)
+
+@kernel()
+def _reduce(large, small):  # type: ignore[no-untyped-def]
+    """Fill a mask, (h, w) float32, with the means of a supersampled one."""
+    height, width = small.shape
+    total = np.empty(width * SUPERSAMPLING, np.uint8)
+    for y in range(height):
+        total[:] = 0
+        for row in range(y * SUPERSAMPLING, (y + 1) * SUPERSAMPLING):
+            total += large[row]
+        for x in range(width):
+            covered = np.int32(0)
+            for sample in range(SUPERSAMPLING):
+                covered += np.int32(total[x * SUPERSAMPLING + sample])
+            small[y, x] = np.float32(covered) / np.float32(SUPERSAMPLING**2)
 
 
 def paint(frame: ImageArray, window: Window, pixels: npt.NDArray[Any], mask: Float32Array) -> None:

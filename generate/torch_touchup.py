@@ -130,7 +130,7 @@ def _grid(device: torch.device) -> torch.Tensor:
 
 
 def _warp(anchors: torch.Tensor, density: float, middle: torch.Tensor) -> torch.Tensor:
-    """The affine maps, (B, 2, 3), from a patch's pixels to the frames': `touchup.patch_warp`.
+    """The affine maps, (B, 2, 3), from a patch's pixels to the frames': `touchup.Patch.between`.
 
     Args:
         anchors: (B, 3, 2) pixels of the frames.

@@ -8,7 +8,6 @@ border, and at rest nothing changes.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -108,37 +107,52 @@ def place_regions(portrait: Portrait) -> Float32Array:
     return portrait.placement.place(np.stack(corners))
 
 
-def patch_warp(region: Region, anchors: Float32Array) -> Float32Array:
-    """The affine map, (2, 3), from a patch's pixels to a frame's, by the region's three anchors."""
-    middle, across, down = anchors[:, :2]
-    warp = np.empty((2, 3), np.float32)
-    warp[:, 0], warp[:, 1] = (across - middle) / region.density, (down - middle) / region.density
-    warp[:, 2] = middle - warp[:, 0] * ((PATCH_WIDTH - 1) / 2)
-    warp[:, 2] -= warp[:, 1] * ((PATCH_HEIGHT - 1) / 2)
-    return warp
+@dataclass(frozen=True)
+class Patch:
+    """A region as it lies in a frame."""
+
+    region: Region
+    forth: Float32Array  # (2, 3), affine, from the patch's pixels to the frame's
+    back: Float32Array  # (2, 3), the inverse
+    window: Window  # the pixels of the frame around it
+
+    @classmethod
+    def at(cls, region: Region, forth: Float32Array, size: int) -> Patch:
+        """The patch of a region whose place in a frame of a size is known."""
+        import cv2
+
+        window = Window.around(_corners() @ forth[:, :2].T + forth[:, 2], 1, size)
+        return cls(region, forth, np.asarray(cv2.invertAffineTransform(forth)), window)
+
+    @classmethod
+    def between(cls, region: Region, anchors: Float32Array, size: int) -> Patch:
+        """The patch of a region by its three anchors in a frame of a size."""
+        middle, across, down = anchors[:, :2]
+        forth = np.empty((2, 3), np.float32)
+        forth[:, 0] = (across - middle) / region.density
+        forth[:, 1] = (down - middle) / region.density
+        forth[:, 2] = middle - forth[:, 0] * ((PATCH_WIDTH - 1) / 2)
+        forth[:, 2] -= forth[:, 1] * ((PATCH_HEIGHT - 1) / 2)
+        return cls.at(region, forth, size)
 
 
-def patch_warps(anchors: Float32Array) -> list[Float32Array]:
-    """`patch_warp` of each of REGIONS, by the anchors of all."""
-    return [patch_warp(region, anchors[3 * i : 3 * i + 3]) for i, region in enumerate(REGIONS)]
+def lay_patches(anchors: Float32Array, size: int) -> list[Patch]:
+    """The patches of REGIONS in a frame of a size, by the anchors of all."""
+    parts = anchors.reshape(len(REGIONS), 3, -1)
+    pairs = zip(REGIONS, parts, strict=True)
+    return [Patch.between(region, part, size) for region, part in pairs]
 
 
-def looks(frame: ImageArray, warps: Sequence[Float32Array], mesh: Float32Array) -> list[Look]:
-    """`look` at each of REGIONS."""
-    pairs = zip(REGIONS, warps, strict=True)
-    return [look(frame, region, warp, mesh) for region, warp in pairs]
-
-
-def look(frame: ImageArray, region: Region, warp: Float32Array, mesh: Float32Array) -> Look:
+def look(frame: ImageArray, patch: Patch, mesh: Float32Array) -> Look:
     """Cut a region out of a frame, given the face's mesh, (478, 2) pixels, in it."""
     import cv2
 
-    window = patch_window(warp, len(frame))
+    window, forth = patch.window, patch.forth
     cut = frame[window.top : window.top + window.height, window.left : window.left + window.width]
-    density = float(np.hypot(*warp[:, 1]))  # of the frame's pixels for one of the patch
+    density = float(np.hypot(*forth[:, 1]))  # of the frame's pixels for one of the patch
     if density > BLURRED_FROM:
         cut = cv2.GaussianBlur(cut, (0, 0), BLUR * density)
-    inside = warp.copy()
+    inside = forth.copy()
     inside[:, 2] -= window.corner
     colours = cv2.warpAffine(
         cut,
@@ -147,16 +161,10 @@ def look(frame: ImageArray, region: Region, warp: Float32Array, mesh: Float32Arr
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    back = cv2.invertAffineTransform(warp)
-    rim = mesh[list(region.opening), :2] @ back[:, :2].T + back[:, 2]
+    rim = mesh[list(patch.region.opening), :2] @ patch.back[:, :2].T + patch.back[:, 2]
     opening = np.zeros((PATCH_HEIGHT, PATCH_WIDTH), np.uint8)
     cv2.fillPoly(opening, [finer(rim)], 255, cv2.LINE_AA, shift=FINER_BITS)
     return Look(np.asarray(colours, np.uint8), opening)
-
-
-def patch_window(warp: Float32Array, size: int) -> Window:
-    """The pixels of a frame of a size in which a patch lies."""
-    return Window.around(_corners() @ warp[:, :2].T + warp[:, 2], 1, size)
 
 
 @functools.cache
@@ -166,22 +174,20 @@ def _corners() -> Float32Array:
     return np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], np.float32)
 
 
-def change(frame: ImageArray, warp: Float32Array, fields: Float32Array) -> None:
+def change(frame: ImageArray, patch: Patch, fields: Float32Array) -> None:
     """Change a frame as a network says.
 
     Args:
         frame: (S, S, 3) sRGB, changed.
-        warp: (2, 3) from the patch's pixels to the frame's.
+        patch: where.
         fields: (5, h, w): from how far right and down in the patch each pixel comes, pixels, then
             what is added to its colours, 0..1; nothing at the borders.
     """
-    import cv2
-
     from vasari.generate.retouch import retouch
 
-    window = patch_window(warp, len(frame))
+    window = patch.window
     edges = (window.left, window.top, window.width, window.height)
-    retouch(frame, *edges, fields, warp, cv2.invertAffineTransform(warp))
+    retouch(frame, *edges, fields, patch.forth, patch.back)
 
 
 def spared_ball(gaze: Float32Array) -> np.float32:
@@ -212,22 +218,24 @@ class TouchUp:
 
         self.anchors = place_regions(portrait)
         self._network = load_touch_up()
-        self._portrait = looks(portrait.image, patch_warps(self.anchors), portrait.mesh)
+        patches = lay_patches(self.anchors, portrait.size)
+        self._portrait = [look(portrait.image, patch, portrait.mesh) for patch in patches]
         self._at_rest = self._ask(self._portrait)
 
     def apply(
         self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array, gaze: Float32Array
     ) -> None:
         """Change a frame, as `Retoucher` says."""
-        warps = patch_warps(anchors)
-        if any(patch_window(warp, len(frame)).empty for warp in warps):
+        patches = lay_patches(anchors, len(frame))
+        if any(patch.window.empty for patch in patches):
             return  # the face has left the frame
-        seen = looks(frame, warps, mesh)
+        seen = [look(frame, patch, mesh) for patch in patches]
         changes = self._ask(seen) - self._at_rest
-        for region, warp, shown, fields in zip(REGIONS, warps, seen, changes, strict=True):
+        ball = spared_ball(gaze)
+        for patch, shown, fields in zip(patches, seen, changes, strict=True):
             opening = shown.opening / np.float32(255)
-            spared = spared_ball(gaze) if region.ball else np.float32(spared_teeth(opening.mean()))
-            change(frame, warp, (1 - spared * opening) * fields)
+            spared = ball if patch.region.ball else np.float32(spared_teeth(opening.mean()))
+            change(frame, patch, (1 - spared * opening) * fields)
 
     def _ask(self, seen: list[Look]) -> Float32Array:
         """The network's answers, (REGIONS, 5, h, w)."""

@@ -12,6 +12,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
+from vasari.compiled import kernel
 from vasari.errors import VasariError
 from vasari.models.onnx_network import OnnxNetwork
 
@@ -56,9 +57,24 @@ def decode(answers: Float32Array) -> Float32Array:
     Four channels after each other are the four pixels of a square (Shi et al. 2016).
     """
     count, channels, height, width = answers.shape
-    squares = np.tanh(answers).reshape(count, channels // 4, 2, 2, height, width)
-    fields = squares.transpose(0, 1, 4, 2, 5, 3).reshape(count, -1, 2 * height, 2 * width)
-    return np.asarray(fields * limits(2 * height, 2 * width), np.float32)
+    fields = np.empty((count, channels // 4, 2 * height, 2 * width), np.float32)
+    _unfold(np.tanh(answers), limits(2 * height, 2 * width), fields)
+    return fields
+
+
+@kernel()
+def _unfold(squares, most, fields):  # type: ignore[no-untyped-def]
+    """Lay out squares, (n, 4 c, h / 2, w / 2), as fields, (n, c, h, w), times what is the most."""
+    count, channels, height, width = squares.shape
+    for n in range(count):
+        for channel in range(channels):
+            c, corner = divmod(channel, 4)
+            down, across = divmod(corner, 2)
+            for y in range(height):
+                row, bound = fields[n, c, 2 * y + down], most[c, 2 * y + down]
+                for x in range(width):
+                    at = 2 * x + across
+                    row[at] = squares[n, channel, y, x] * bound[at]
 
 
 @functools.cache

@@ -26,9 +26,10 @@ from vasari.generate.touchup import (
     PATCH_WIDTH,
     REGIONS,
     Look,
+    Patch,
     Region,
-    looks,
-    patch_warps,
+    lay_patches,
+    look,
     place_regions,
 )
 from vasari.models.replayed_clips import LIMIT, STARTS, usable
@@ -63,15 +64,15 @@ class Recorder:
 
     def __init__(self, portrait: Portrait) -> None:
         self.anchors = place_regions(portrait)
-        self.warps: list[Float32Array] = []
+        self.patches: list[Patch] = []
         self.looks: list[Look] = []
 
     def apply(
         self, frame: ImageArray, *, anchors: Float32Array, mesh: Float32Array, gaze: Float32Array
     ) -> None:
         """Keep the regions of a frame."""
-        self.warps = patch_warps(anchors)
-        self.looks = looks(frame, self.warps, mesh)
+        self.patches = lay_patches(anchors, len(frame))
+        self.looks = [look(frame, patch, mesh) for patch in self.patches]
 
 
 def collect(clip: Path, start: int) -> Iterator[tuple[Region, ImageArray]]:
@@ -79,15 +80,16 @@ def collect(clip: Path, start: int) -> Iterator[tuple[Region, ImageArray]]:
     portrait, moments = replay(clip, start=start, limit=LIMIT, every=EVERY)
     recorder = Recorder(portrait)
     renderer = Renderer(portrait, recorder)
-    own = looks(portrait.image, patch_warps(recorder.anchors), portrait.mesh)
+    patches = lay_patches(recorder.anchors, portrait.size)
+    own = [look(portrait.image, patch, portrait.mesh) for patch in patches]
     for moment in moments:
         renderer.frame(moment.pose)
-        truths = looks(moment.truth, recorder.warps, moment.mesh)
-        for region, shown, mine, truth in zip(REGIONS, recorder.looks, own, truths, strict=True):
+        for patch, shown, mine in zip(recorder.patches, recorder.looks, own, strict=True):
+            truth = look(moment.truth, patch, moment.mesh)
             laid = lay_on(truth.colours, shown.colours)
             if laid is not None:
                 planes = np.dstack([shown.colours, mine.colours, shown.opening, laid])
-                yield region, np.ascontiguousarray(planes.transpose(2, 0, 1))
+                yield patch.region, np.ascontiguousarray(planes.transpose(2, 0, 1))
 
 
 def lay_on(truth: ImageArray, shown: ImageArray) -> ImageArray | None:

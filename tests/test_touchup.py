@@ -19,12 +19,11 @@ from vasari.generate.touchup import (
     PATCH_WIDTH,
     REGIONS,
     RIGHT_EYE,
+    Patch,
     TouchUp,
     change,
+    lay_patches,
     look,
-    patch_warp,
-    patch_warps,
-    patch_window,
     place_regions,
     spared_ball,
     spared_teeth,
@@ -49,15 +48,15 @@ def touched(astronaut: Portrait) -> Renderer:
     return Renderer(astronaut, TouchUp(astronaut))
 
 
-def warps(portrait: Portrait) -> list[np.ndarray]:
-    return patch_warps(place_regions(portrait))
+def patches(portrait: Portrait) -> list[Patch]:
+    return lay_patches(place_regions(portrait), portrait.size)
 
 
 def test_patches_lie_on_eyes_and_mouth(astronaut: Portrait) -> None:
-    for region, warp in zip(REGIONS, warps(astronaut), strict=True):
-        points = astronaut.mesh[list(region.opening), :2] - warp[:, 2]
-        inside = np.linalg.solve(warp[:, :2], points.T).T
-        margin = 4 if region.ball else 1  # this portrait smiles broadly
+    for patch in patches(astronaut):
+        points = astronaut.mesh[list(patch.region.opening), :2] - patch.forth[:, 2]
+        inside = np.linalg.solve(patch.forth[:, :2], points.T).T
+        margin = 4 if patch.region.ball else 1  # this portrait smiles broadly
         assert (inside > margin).all()
         assert (inside < np.array([PATCH_WIDTH, PATCH_HEIGHT]) - margin).all()
 
@@ -66,17 +65,17 @@ def test_one_network_sees_both_eyes_alike(astronaut: Portrait) -> None:
     flipped = astronaut.mesh[mirror()]
     flipped[:, 0] = astronaut.size - 1 - flipped[:, 0]
     picture = np.ascontiguousarray(astronaut.image[:, ::-1])
-    own = look(astronaut.image, RIGHT_EYE, warps(astronaut)[0], astronaut.mesh)
+    own = look(astronaut.image, patches(astronaut)[0], astronaut.mesh)
     anchors = place_regions(astronaut)[:3]
     anchors[:, 0] = astronaut.size - 1 - anchors[:, 0]
-    other = look(picture, LEFT_EYE, patch_warp(LEFT_EYE, anchors), flipped)
+    other = look(picture, Patch.between(LEFT_EYE, anchors, astronaut.size), flipped)
     assert np.abs(own.colours.astype(int) - other.colours).mean() < 1
     assert np.abs(own.opening.astype(int) - other.opening).mean() < 2
 
 
 def test_nothing_to_change_leaves_a_frame_as_it_is(astronaut: Portrait) -> None:
     frame = astronaut.image.copy()
-    change(frame, warps(astronaut)[0], np.zeros((5, PATCH_HEIGHT, PATCH_WIDTH), np.float32))
+    change(frame, patches(astronaut)[0], np.zeros((5, PATCH_HEIGHT, PATCH_WIDTH), np.float32))
     assert np.array_equal(frame, astronaut.image)
 
 
@@ -84,26 +83,27 @@ def test_colours_are_added_inside_the_patch_alone(astronaut: Portrait) -> None:
     frame = np.full_like(astronaut.image, 100)
     fields = np.zeros((5, PATCH_HEIGHT, PATCH_WIDTH), np.float32)
     fields[2:, 10:-10, 10:-10] = np.array([10, 20, -30], np.float32)[:, None, None] / 255
-    warp = warps(astronaut)[0]
-    change(frame, warp, fields)
-    middle = warp[:, :2] @ [PATCH_WIDTH / 2, PATCH_HEIGHT / 2] + warp[:, 2]
+    patch = patches(astronaut)[0]
+    change(frame, patch, fields)
+    middle = patch.forth[:, :2] @ [PATCH_WIDTH / 2, PATCH_HEIGHT / 2] + patch.forth[:, 2]
     x, y = middle.astype(int)
     assert frame[y, x].tolist() == [110, 120, 70]
-    window = patch_window(warp, len(frame))
+    window = patch.window
     frame[window.top : window.top + window.height, window.left : window.left + window.width] = 100
     assert (frame == 100).all()
 
 
 def test_pixels_move_by_pixels_of_the_patch(astronaut: Portrait) -> None:
-    warp = warps(astronaut)[0]
+    patch = patches(astronaut)[0]
     ramp = np.repeat(np.arange(512, dtype=np.float32)[None] / 4, 512, axis=0)
     frame = np.repeat(ramp[..., None], 3, axis=2).astype(np.uint8)
     fields = np.zeros((5, PATCH_HEIGHT, PATCH_WIDTH), np.float32)
     fields[0] = 6  # each pixel comes from 6 pixels of the patch to the right
-    x, y = (warp[:, :2] @ [PATCH_WIDTH / 2, PATCH_HEIGHT / 2] + warp[:, 2]).astype(int)
+    forth = patch.forth
+    x, y = (forth[:, :2] @ [PATCH_WIDTH / 2, PATCH_HEIGHT / 2] + forth[:, 2]).astype(int)
     before = int(frame[y, x, 0])
-    change(frame, warp, fields)
-    assert frame[y, x, 0] == pytest.approx(before + 6 * warp[0, 0] / 4, abs=1)
+    change(frame, patch, fields)
+    assert frame[y, x, 0] == pytest.approx(before + 6 * forth[0, 0] / 4, abs=1)
 
 
 def test_networks_change_nothing_at_the_border() -> None:
@@ -176,8 +176,8 @@ def test_eyes_and_mouth_alone_are_touched_up(
     plain, better = astronaut_renderer.frame(BLINK), touched.frame(BLINK)
     changed = (plain != better).any(axis=2)
     assert changed.any()
-    for warp in warps(astronaut):
-        window = patch_window(warp, astronaut.size)
+    for patch in patches(astronaut):
+        window = patch.window
         rows = slice(window.top, window.top + window.height)
         columns = slice(window.left, window.left + window.width)
         assert changed[rows, columns].any()

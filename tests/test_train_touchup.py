@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from vasari.errors import VasariError  # noqa: E402
-from vasari.generate.touchup import PATCH_HEIGHT, PATCH_WIDTH, REGIONS, change  # noqa: E402
+from vasari.generate.touchup import PATCH_HEIGHT, PATCH_WIDTH, REGIONS, RIGHT_EYE, Patch, change  # noqa: E402
 from vasari.models import train_touchup as training  # noqa: E402
 from vasari.models.touchup import TouchUpNetwork, limits, load_touch_up  # noqa: E402
 from vasari.models.touchup_network import Network  # noqa: E402
@@ -84,7 +84,7 @@ def test_training_changes_patches_as_rendering_changes_frames() -> None:
     shown = torch.from_numpy(frame.transpose(2, 0, 1)[None] / np.float32(255))
     expected = training.apply_fields(shown, torch.from_numpy(fields[None]))[0].numpy()
     square = np.pad(frame, ((0, SHAPE[1] - SHAPE[0]), (0, 0), (0, 0)))
-    change(square, np.eye(2, 3, dtype=np.float32), fields)
+    change(square, Patch.at(RIGHT_EYE, np.eye(2, 3, dtype=np.float32), len(square)), fields)
     made = square[: SHAPE[0]].transpose(2, 0, 1)
     # The one is cubic and rounds, the other is linear.
     assert np.abs(made - 255 * expected.clip(0, 1))[:, 2:-2, 2:-2].max() < 4
