@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vasari.compiled import kernel
 from vasari.errors import InputError, VasariError
 
 Float32Array = npt.NDArray[np.float32]
@@ -100,16 +101,16 @@ class MotionTransformer:
         for layer in range(self._layers):
             tokens = self._block(f"block_{layer}", tokens, state)
         shift, scale = np.split(self._linear("last_state", state)[:, None], 2, axis=-1)
-        out: Float32Array = self._linear("last", _normed(tokens) * (1 + scale) + shift)
+        out: Float32Array = self._linear("last", _steered(tokens, scale, shift))
         return out[:, PAST:]
 
     def _block(self, name: str, tokens: Float32Array, state: Float32Array) -> Float32Array:
         """One block: attention, then a feed-forward layer, both steered by the state."""
         steering = self._linear(f"{name}_state", state)[:, None]
         shift, scale, gate, shift_2, scale_2, gate_2 = np.split(steering, 6, axis=-1)
-        attended = self._attend(name, _normed(tokens) * (1 + scale) + shift)
+        attended = self._attend(name, _steered(tokens, scale, shift))
         tokens = tokens + gate * attended
-        inner = self._linear(f"{name}_in", _normed(tokens) * (1 + scale_2) + shift_2)
+        inner = self._linear(f"{name}_in", _steered(tokens, scale_2, shift_2))
         return np.asarray(tokens + gate_2 * self._linear(f"{name}_out", _gelu(inner)))
 
     def _attend(self, name: str, tokens: Float32Array) -> Float32Array:
@@ -145,10 +146,23 @@ def noise_waves(level: float) -> Float32Array:
     return np.asarray(np.concatenate([np.sin(phases), np.cos(phases)])[None], np.float32)
 
 
-def _normed(tokens: Float32Array) -> Float32Array:
-    centred = tokens - tokens.mean(axis=-1, keepdims=True)
-    variance = (centred**2).mean(axis=-1, keepdims=True)
-    return np.asarray(centred / np.sqrt(variance + np.float32(LAYER_NORM_EPSILON)))
+@kernel(fastmath=True)
+def _steered(tokens, scale, shift):  # type: ignore[no-untyped-def]
+    """Tokens, (B, T, W), of mean 0 and variance 1 each, then scaled and shifted by (B, 1, W)."""
+    batch, length, width = tokens.shape
+    steered = np.empty_like(tokens)
+    for b in range(batch):
+        gain, added = scale[b, 0], shift[b, 0]
+        for t in range(length):
+            token, result = tokens[b, t], steered[b, t]
+            mean = token.sum() / np.float32(width)
+            power = np.float32(0)
+            for i in range(width):
+                power += (token[i] - mean) ** 2
+            root = np.sqrt(power / np.float32(width) + np.float32(LAYER_NORM_EPSILON))
+            for i in range(width):
+                result[i] = (token[i] - mean) / root * (np.float32(1) + gain[i]) + added[i]
+    return steered
 
 
 def _silu(values: Float32Array) -> Float32Array:
