@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,8 @@ from vasari.generate.stopwatch import Stopwatch
 from vasari.threads import one_thread_each
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from vasari.generate.captions import Cue
     from vasari.generate.marking import MarkedFrame
     from vasari.provenance.credentials import Credential
@@ -140,10 +143,13 @@ def generate(
             device=device,
         )
         clip.captions = tuple(captions)
-        thumbnail = clip.write(draft.video, progress)
         said = Statements(author, consent, time_authority)
         with ThreadPoolExecutor(1, "fingerprint") as other:
             fingerprint = other.submit(clip.fingerprint)
+            try:
+                thumbnail = clip.write(draft.video, progress)
+            finally:
+                clip.looks.put(None)  # else it would wait for more
             manifest = clip.sign(draft, thumbnail, credential, said)
             # Before the output appears: its watermark must not lead nowhere.
             kept.add(manifest, fingerprint=fingerprint.result())
@@ -230,7 +236,8 @@ class _Clip:
     captions: tuple[Cue, ...] = ()
     identifier: int = field(default_factory=_new_identifier)
     count: int = 0  # frames written
-    looks: list[ImageArray] = field(default_factory=list)  # frames to know the clip again by
+    # Frames to know the clip again by, and then None.
+    looks: SimpleQueue[ImageArray | None] = field(default_factory=SimpleQueue)
 
     @classmethod
     def prepare(
@@ -309,7 +316,7 @@ class _Clip:
             for marked in self.marked_frames():
                 file.write(marked)
                 if self.count in shown:
-                    self.looks.append(marked.rgb())
+                    self.looks.put(marked.rgb())
                 self.count += 1
                 thumbnail = thumbnail or as_jpeg(marked.rgb())
                 if progress is not None:
@@ -317,13 +324,20 @@ class _Clip:
         return thumbnail
 
     def fingerprint(self) -> Fingerprint:
-        """What the clip looks like, so that it is known again when it has lost its watermark."""
-        from PIL import Image
+        """What the clip looks like, so that it is known again when it has lost its watermark.
 
+        Meant for a thread of its own: it waits for the frames that `write` shows it.
+        """
         from vasari.provenance.fingerprint import fingerprint_of_images
 
-        images = [Image.fromarray(each) for each in self.looks]
-        return fingerprint_of_images(images, self.speech.duration)
+        return fingerprint_of_images(self._shown(), self.speech.duration)
+
+    def _shown(self) -> Iterator[Image]:
+        """The frames to know the clip again by, as they come."""
+        from PIL.Image import fromarray
+
+        while (look := self.looks.get()) is not None:
+            yield fromarray(look)
 
     def sign(
         self, draft: Draft, thumbnail: bytes, credential: Credential, said: Statements
