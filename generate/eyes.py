@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vasari.compiled import kernel
 from vasari.generate.blendshapes import LID_MEETING
 from vasari.generate.eyeball import complete_ball
 from vasari.generate.inpaint import fill
@@ -53,7 +54,7 @@ EYES = (
     (RIGHT_UPPER_LID + RIGHT_LOWER_LID[-2:0:-1], RIGHT_IRIS),
     (LEFT_UPPER_LID + LEFT_LOWER_LID[-2:0:-1], LEFT_IRIS),
 )
-UPPER, LOWER = np.s_[1:8], np.s_[15:8:-1]  # partners: the lids' points above each other
+UPPER, LOWER = np.arange(1, 8), np.arange(15, 8, -1)  # partners: the lids' points
 UPPER_RIM = np.s_[:9]  # the upper lid, corners included
 
 
@@ -122,10 +123,16 @@ def paint_eye(
         paint(frame, window, np.broadcast_to(eye.lash, (*mask.shape, 3)), mask)
 
 
+@kernel()
 def closing(rim: Float32Array, rest: Float32Array) -> Float32Array:
     """How far lids have come together, (7,), from the mesh's rim, (16, 2), now and at rest."""
-    now, before = (np.hypot(*(lids[LOWER] - lids[UPPER]).T) for lids in (rim, rest))
-    return np.asarray(1 - now / np.maximum(before, 1e-3))
+    closed = np.empty(len(UPPER), np.float32)
+    for i in range(len(UPPER)):
+        upper, lower = UPPER[i], LOWER[i]
+        now = np.hypot(rim[lower, 0] - rim[upper, 0], rim[lower, 1] - rim[upper, 1])
+        before = np.hypot(rest[lower, 0] - rest[upper, 0], rest[lower, 1] - rest[upper, 1])
+        closed[i] = 1 - now / max(before, np.float32(1e-3))
+    return closed
 
 
 def gaze_shift(eye: Eye, gaze: Float32Array) -> Float32Array:
@@ -288,12 +295,17 @@ def _apply(affine: Float32Array, points: Float32Array) -> Float32Array:
     return np.asarray(points @ affine[:, :2].T + affine[:, 2], np.float32)
 
 
+@kernel()
 def _close(opening: Float32Array, closing: Float32Array) -> Float32Array:
     """The rim, (16, 2), of an opening whose lids have come together."""
     lids = opening.copy()
-    way = np.minimum(closing, 1)[:, None] * (opening[LOWER] - opening[UPPER])
-    lids[UPPER] += (1 - LID_MEETING) * way
-    lids[LOWER] -= LID_MEETING * way
+    for i in range(len(UPPER)):
+        upper, lower = UPPER[i], LOWER[i]
+        share = min(closing[i], np.float32(1))
+        for c in range(2):
+            way = share * (opening[lower, c] - opening[upper, c])
+            lids[upper, c] += np.float32(1 - LID_MEETING) * way
+            lids[lower, c] -= np.float32(LID_MEETING) * way
     return lids
 
 
@@ -331,18 +343,33 @@ def _paint_ball(
         shift,
         IRIS_RIM * eye.radius,
         WHITE_STRETCH * eye.radius,
-        _lid_shade(lids, opening, window),
+        _lid_shade(lids, opening, window.top, window.height),
     )
 
 
-def _lid_shade(lids: Float32Array, opening: Float32Array, window: Window) -> Float32Array:
-    """The light on each row, (h,) 0..1, below an upper lid that is lower than the portrait's."""
-    top, before = float(lids[UPPER, 1].mean()), float(opening[UPPER, 1].mean())
-    height = max(float(opening[LOWER, 1].mean()) - before, 1.0)
-    depth = min(max((top - before) / height, 0.0), 1.0)
-    if not depth:
-        return np.ones(window.height, np.float32)
-    below = (np.arange(window.height, dtype=np.float32) + np.float32(window.top - top)) / height
-    return np.asarray(
-        1 - LID_SHADE * depth * np.exp(-np.maximum(below, 0) / SHADE_FADE), np.float32
-    )
+@kernel()
+def _lid_shade(lids: Float32Array, opening: Float32Array, top: int, rows: int) -> Float32Array:
+    """The light on each row, (h,) 0..1, below an upper lid that is lower than the portrait's.
+
+    Args:
+        lids: (16, 2) pixels of the frame.
+        opening: (16, 2), as it is in the portrait.
+        top: the first row.
+        rows: how many.
+    """
+    edge, before, end = np.float32(0), np.float32(0), np.float32(0)
+    share = np.float32(1 / len(UPPER))
+    for i in range(len(UPPER)):
+        edge += share * lids[UPPER[i], 1]
+        before += share * opening[UPPER[i], 1]
+        end += share * opening[LOWER[i], 1]
+    height = max(end - before, np.float32(1))
+    depth = min(max((edge - before) / height, np.float32(0)), np.float32(1))
+    light = np.ones(rows, np.float32)
+    if depth == 0:
+        return light
+    for row in range(rows):
+        below = (np.float32(row + top) - edge) / height
+        fade = np.exp(-max(below, np.float32(0)) / np.float32(SHADE_FADE))
+        light[row] = np.float32(1) - np.float32(LID_SHADE) * depth * fade
+    return light

@@ -57,6 +57,7 @@ class Mouth:
     upper: Drawing
     lower: Drawing
     anchors: Float32Array  # (3, 3) cm in the face's frame: the drawings' origin, right, down
+    drop: Float32Array  # (1, 3) cm that the lower jaw moves the origin at a jawOpen of 1
     size: float  # cm of the face for one of a drawing
     seam: float  # 0..1: how dark the line between closed lips must be drawn
     scale: float  # pixels per cm
@@ -83,6 +84,7 @@ def make_mouth(portrait: Portrait, rest: Float32Array) -> Mouth:
         draw_upper(colours, density),
         draw_lower(colours, density),
         anchors.astype(np.float32),
+        jaw_drop(anchors[:1], size),
         size,
         SEAM if parted(portrait) else 0.0,
         portrait.placement.scale,
@@ -155,9 +157,8 @@ def jaw_anchors(mouth: Mouth, opening: float, tongue: float) -> tuple[Float32Arr
     """
     edge = np.array([0, UPPER_EDGE * mouth.size, 0], np.float32)
     upper = mouth.anchors + edge
-    dropped = jaw_drop(mouth.anchors[:1], opening * mouth.size)
     edge = np.array([0, LOWER_EDGE * mouth.size - TONGUE_OUT * tongue, 0], np.float32)
-    return upper, mouth.anchors + dropped + edge
+    return upper, mouth.anchors + opening * mouth.drop + edge
 
 
 def paint_mouth(
