@@ -78,10 +78,13 @@ class Mask:
             chroma: Cb and Cr, (2, H / 2, W / 2) uint8, by which skin is known.
         """
         means, deviations = _statistics(luma, self.block)
-        shares = _limited(_smoothed(_visible(means, deviations)))
+        visible = np.maximum(deviations, FLAT_ACTIVITY) ** np.float32(MASKING_EXPONENT)
+        visible *= _THRESHOLDS[means.astype(np.uint8)]
+        shares = _limited(_smoothed(visible))
         skin = np.zeros_like(shares) if chroma is None else self._skin(chroma)
         if self.amplitude.any():
-            self._motion = _remembered(self._motion, _greatest(_change(self._means, means)))
+            change = np.minimum(np.abs(means - self._means) / np.float32(MOVING), 1)
+            self._motion = np.maximum(self._motion * np.float32(MEMORY), _greatest(change))
         self._means = means
         # Whoever shows skin in the middle will move there, hair and clothes as well.
         someone = np.float32((skin * self._inside).any())
@@ -141,53 +144,17 @@ def _inside(shape: tuple[int, int]) -> Float32Array:
     return np.asarray(np.outer(*map(along, shape)), np.float32)
 
 
-@kernel()
-def _change(before: Float32Array, means: Float32Array) -> Float32Array:
-    """How far blocks have changed, from 0 to 1."""
-    change = np.empty_like(means)
-    for row in range(len(means)):
-        for x in range(means.shape[1]):
-            levels = abs(means[row, x] - before[row, x])
-            change[row, x] = min(levels / np.float32(MOVING), np.float32(1))
-    return change
-
-
-@kernel()
-def _remembered(motion: Float32Array, change: Float32Array) -> Float32Array:
-    """The motion of blocks that has not been forgotten, from 0 to 1."""
-    kept = np.empty_like(motion)
-    for row in range(len(motion)):
-        for x in range(motion.shape[1]):
-            kept[row, x] = max(motion[row, x] * np.float32(MEMORY), change[row, x])
-    return kept
-
-
-@kernel()
 def _limited(visible: Float32Array) -> Float32Array:
     """Shares of the amplitude, of unit power, in proportion to what may be visible."""
-    power = 0.0
-    for row in range(len(visible)):
-        for x in range(visible.shape[1]):
-            power += visible[row, x] ** 2
-    gain = np.float32(1 / math.sqrt(power / visible.size))
-    least, most = np.float32(MIN_AMPLITUDE), np.float32(MAX_AMPLITUDE)
-    shares = np.empty_like(visible)
-    for row in range(len(visible)):
-        for x in range(visible.shape[1]):
-            shares[row, x] = min(max(visible[row, x] * gain, least), most)
-    return shares
+    shares = visible / np.sqrt(np.mean(visible**2))
+    limited: Float32Array = np.clip(shares, MIN_AMPLITUDE, MAX_AMPLITUDE)
+    return limited
 
 
-@kernel()
 def _gains(skin: Float32Array, motion: Float32Array) -> Float32Array:
     """By how much the mark is weaker, given how much of each block is skin and how it moves."""
-    gains = np.empty_like(skin)
-    of_skin, of_motion = np.float32(1 - SKIN_GAIN), np.float32(1 - MOVING_GAIN)
-    for row in range(len(skin)):
-        for x in range(skin.shape[1]):
-            still = np.float32(1) - of_motion * motion[row, x]
-            gains[row, x] = (np.float32(1) - of_skin * skin[row, x]) * still
-    return gains
+    gains = (1 - np.float32(1 - SKIN_GAIN) * skin) * (1 - np.float32(1 - MOVING_GAIN) * motion)
+    return np.asarray(gains, np.float32)
 
 
 def _lift(shares: Float32Array) -> float:
@@ -210,18 +177,6 @@ def _visibility_thresholds() -> Float32Array:
 
 
 _THRESHOLDS = _visibility_thresholds()
-
-
-@kernel()
-def _visible(means: Float32Array, deviations: Float32Array) -> Float32Array:
-    """How strong the mark may be in each block, beside others, by its brightness and texture."""
-    visible = np.empty_like(means)
-    for row in range(len(means)):
-        for x in range(means.shape[1]):
-            texture = max(deviations[row, x], np.float32(FLAT_ACTIVITY))
-            hides = texture ** np.float32(MASKING_EXPONENT)
-            visible[row, x] = hides * _THRESHOLDS[np.uint8(means[row, x])]
-    return visible
 
 
 @kernel()
