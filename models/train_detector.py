@@ -7,8 +7,11 @@ coloured as by chance. Needs PyTorch and onnx (any recent, CPU is enough): the e
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -143,14 +146,14 @@ def train(corpus: Path, output: Path, options: Options, say: Callable[[str], Non
     so that training can be stopped at any time.
 
     Raises:
-        InputError: the corpus cannot be used.
+        InputError: the corpus or the network cannot be used.
         OutputError: the output cannot be written.
     """
     random = np.random.default_rng(options.seed)
     torch.manual_seed(options.seed)
     faces, held_out = Faces.read(corpus, "train"), Faces.read(corpus, "validation")
     say(f"{len(faces.real)} pairs of crops to train on, {len(held_out.real)} to validate on")
-    network, side = make_network(options.network)
+    network, side = ready_network(options.network)
     network = network.to(memory_format=torch.channels_last)
     kept = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(MEMORY), use_buffers=True)
     sampler = Sampler(faces, side, options, random)
@@ -179,6 +182,26 @@ def train(corpus: Path, output: Path, options: Options, say: Callable[[str], Non
             if ours + others >= best:
                 best = ours + others
                 save(kept.module, side, judge, output)
+
+
+def ready_network(name: str) -> tuple[nn.Module, int]:
+    """A network that `make_network` knows, and that can be written: not only after its training.
+
+    Raises:
+        InputError: there is none of that name, or it cannot be written as ONNX.
+    """
+    try:
+        network, side = make_network(name)
+        quiet = contextlib.redirect_stdout(io.StringIO())  # where all of a refused graph is printed
+        with tempfile.TemporaryDirectory(prefix="vasari-train-") as folder, quiet:
+            export(network, side, Path(folder) / "network.onnx")
+    except Exception as error:  # PyTorch's and timm's have no base of their own
+        said = str(error).strip().partition("\n")[0].partition(". ")[0]
+        raise InputError(
+            f"the network {name} cannot be trained: {said}; vasari, vgg19 and densenet121 can, "
+            "and of timm's those that ONNX can hold for crops of 112 pixels"
+        ) from error
+    return network, side
 
 
 class Clock:

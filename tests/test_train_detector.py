@@ -8,6 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from vasari.errors import InputError  # noqa: E402
+from vasari.models import train_detector as training  # noqa: E402
 from vasari.models.detector import DetectorNetwork  # noqa: E402
 from vasari.models.detector_network import make_network  # noqa: E402
 from vasari.models.train_detector import (  # noqa: E402
@@ -16,6 +18,7 @@ from vasari.models.train_detector import (  # noqa: E402
     Options,
     Sampler,
     export,
+    ready_network,
     schedule,
     scores,
 )
@@ -38,6 +41,21 @@ def test_opencv_gives_what_pytorch_gives(crops, tmp_path):
     maps = DetectorNetwork((tmp_path / "network.onnx").read_bytes(), side).maps(list(shown))
     assert maps.shape == (6, 7, 7)
     assert np.allclose(maps.mean(axis=(1, 2)), scores(network, shown), atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_that_cannot_be_written_is_refused_before_its_training(monkeypatch):
+    odd = torch.nn.AdaptiveAvgPool2d(5)  # 112 is no multiple, which ONNX has no operator for
+    monkeypatch.setattr(training, "make_network", lambda name: (odd, 112))
+    with pytest.raises(InputError, match=r"odd cannot be trained: .*ONNX"):
+        ready_network("odd")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_that_nobody_knows_is_refused():
+    pytest.importorskip("timm")
+    with pytest.raises(InputError, match="no_such_network"):
+        ready_network("no_such_network")
 
 
 def test_original_pairs_are_cut_alike_and_else_unchanged(crops):
