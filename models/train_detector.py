@@ -7,8 +7,6 @@ coloured as by chance. Needs PyTorch and onnx (any recent, CPU is enough): the e
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import os
 import tempfile
@@ -192,8 +190,7 @@ def ready_network(name: str) -> tuple[nn.Module, int]:
     """
     try:
         network, side = make_network(name)
-        quiet = contextlib.redirect_stdout(io.StringIO())  # where all of a refused graph is printed
-        with tempfile.TemporaryDirectory(prefix="vasari-train-") as folder, quiet:
+        with tempfile.TemporaryDirectory(prefix="vasari-train-") as folder:
             export(network, side, Path(folder) / "network.onnx")
     except Exception as error:  # PyTorch's and timm's have no base of their own
         said = str(error).strip().partition("\n")[0].partition(". ")[0]
