@@ -62,6 +62,7 @@ class Score:
     threshold: float | None = None
     duration: float = 0.0  # seconds of the video, where known
     elapsed: float = 0.0  # seconds by the clock, where known
+    face: float = 0.0  # side of the detected face, pixels, where known
 
 
 class Contender(Protocol):
@@ -113,6 +114,7 @@ class NetworkContender:
             found.threshold,
             open_media(path).duration,
             elapsed,
+            float(np.median([frame.face for frame in found.frames])) if found.frames else 0.0,
         )
 
 

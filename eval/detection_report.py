@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -35,6 +37,7 @@ Index = npt.NDArray[np.int64]
 
 UNANSWERED = 0.5  # the probability that stands for "cannot say" where an answer must be given
 COVERAGES = (1.0, 0.9, 0.8, 0.6, 0.4)
+FACES = (64, 96, 160)  # pixels of a face, between which clips are told apart by size
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Answers:
     people: tuple[str, ...]
     generators: tuple[str, ...]
     sources: tuple[str, ...]
+    faces: FloatArray  # pixels, 0 where not known
 
     @classmethod
     def of(cls, scores: Sequence[Score], threshold: float) -> Answers:
@@ -60,6 +64,7 @@ class Answers:
             tuple(score.sample.person for score in scores),
             tuple(score.sample.generator for score in scores),
             tuple(score.sample.source for score in scores),
+            np.array([score.face for score in scores]),
         )
 
     @property
@@ -77,6 +82,7 @@ class Answers:
             tuple(self.people[index] for index in chosen),
             tuple(self.generators[index] for index in chosen),
             tuple(self.sources[index] for index in chosen),
+            self.faces[chosen],
         )
 
     def frames(self, scores: Sequence[Score]) -> Answers:
@@ -166,6 +172,7 @@ class Report:
     generators: Mapping[str, Figures]  # each against all real ones
     sources: Mapping[str, Figures]  # each collection's real and generated ones
     conditions: Mapping[str, Figures]  # encoded anew
+    sizes: Mapping[str, Figures]  # by the face's, of clips as they are and encoded anew together
     # The detector's own, "cannot say" among them: real or generator -> decision -> clips.
     decisions: Mapping[str, Mapping[str, int]]
     coverage: tuple[tuple[float, float], ...]  # share answered, accuracy
@@ -207,6 +214,9 @@ class Report:
                 str(condition): Figures.of(Answers.of(each, threshold))
                 for condition, each in conditions.items()
             },
+            sizes=_by_size(
+                Answers.of([*scores, *itertools.chain(*conditions.values())], threshold)
+            ),
             decisions=_decisions(scores),
             coverage=_coverage(answers),
             no_face=float(np.mean([score.reason == "no face was found" for score in scores])),
@@ -244,6 +254,9 @@ class Report:
             parts += ["## What the detector says", _decision_table(self.decisions)]
         if self.conditions:
             parts += ["## Encoded anew", _table(self.conditions)]
+        if self.sizes:
+            title = "## By size of the face, as they are and encoded anew together"
+            parts += [title, _table(self.sizes)]
         rows = "\n".join(f"| {share:.0%} | {right:.3f} |" for share, right in self.coverage)
         parts += ["## Answering only where sure", f"| answered | accuracy |\n|---|---|\n{rows}"]
         return "\n\n".join(parts) + "\n"
@@ -336,6 +349,17 @@ def _by_source(answers: Answers) -> dict[str, Figures]:
         name: Figures.of(answers.take(np.flatnonzero(names == name)))
         for name in sorted(set(answers.sources) - {""})
     }
+
+
+def _by_size(answers: Answers) -> dict[str, Figures]:
+    """Nothing of detectors that do not tell; sizes of which both classes are there."""
+    sizes = {}
+    for low, high in itertools.pairwise((1, *FACES, math.inf)):
+        chosen = np.flatnonzero((answers.faces >= low) & (answers.faces < high))
+        if len(set(answers.labels[chosen])) == 2:
+            name = f"{low} to {high} pixels" if high < math.inf else f"from {low} pixels"
+            sizes[f"below {high} pixels" if low == 1 else name] = Figures.of(answers.take(chosen))
+    return sizes
 
 
 def _decisions(scores: Sequence[Score]) -> dict[str, dict[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,26 @@ def test_the_report_counts_what_a_detector_says():
     )
     assert report.decisions["one"] == {"generated": 1, "not generated": 0, "cannot say": 1}
     assert "| real | 0 | 0 | 1 |" in report.markdown()
+
+
+def test_clips_are_told_apart_by_the_size_of_their_faces():
+    def scored(label: bool, face: float, probability: float) -> Score:
+        sample = Sample(Path("none.mp4"), label, "a", "one" if label else "", "test")
+        return replace(Score(sample, probability, (), "", 1.0, 1), face=face)
+
+    small = [scored(False, 50, 0.6), scored(True, 63, 0.4)]
+    large = [scored(False, 64, 0.2), scored(True, 90, 0.9), scored(True, 0, 0.1)]
+    report = Report.of(
+        detector="sized",
+        data="none",
+        threshold=0.5,
+        parameters=None,
+        scores=large,
+        conditions={Condition(crf=38, scale=0.5): small},
+    )
+    found = {name: each.auc.value for name, each in report.sizes.items()}
+    assert found == {"below 64 pixels": 0.0, "64 to 96 pixels": 1.0}
+    assert "| 64 to 96 pixels | 2 |" in report.markdown()
 
 
 @pytest.mark.parametrize("name", ["nothing:here", "json:nothing", "missing.onnx", "plain"])
