@@ -18,7 +18,7 @@ WordArray = npt.NDArray[np.uint32]
 # NumPy's type keeps Numba from going on in 64 bits.
 PAIR, BYTE = np.uint32(0x00FF00FF), np.uint32(0xFF)
 HALVES = np.uint32(0x00800080)
-TO_GREEN, TO_BLUE, TO_ALPHA = np.uint32(8), np.uint32(16), np.uint32(24)
+TO_RED, TO_GREEN, TO_BLUE, TO_ALPHA = np.arange(0, 32, 8, dtype=np.uint32)
 FINE_BITS = np.uint32(8)  # of a place between two pixels
 FINE = np.uint32(256)
 
@@ -44,7 +44,16 @@ def _over(below, above, alpha):  # type: ignore[no-untyped-def]
     return ((total + ((total >> TO_GREEN) & PAIR)) >> TO_GREEN) & PAIR
 
 
-@kernel(fastmath=True)
+@numba.njit(cache=True, inline="always")
+def _within(place, last):  # type: ignore[no-untyped-def]
+    """A place as a whole number from 0 to the last; 0 where it is no number."""
+    least = np.float32(0)
+    inside = place if place > least else least  # not max(), which keeps what is no number
+    return np.uint32(np.int32(inside if inside < last else last))
+
+
+# Without fastmath: what is no number must not lead outside the picture.
+@kernel()
 def look_up(picture, map_x, map_y, spans, layer):  # type: ignore[no-untyped-def]
     """Look places up in a picture, bilinear; its edges go on outside.
 
@@ -68,8 +77,7 @@ def look_up(picture, map_x, map_y, spans, layer):  # type: ignore[no-untyped-def
         for i in range(len(found)):
             fine_x = from_x[i] * np.float32(FINE) + np.float32(0.5)
             fine_y = from_y[i] * np.float32(FINE) + np.float32(0.5)
-            u = np.uint32(np.int32(min(max(fine_x, np.float32(0)), right)))
-            v = np.uint32(np.int32(min(max(fine_y, np.float32(0)), bottom)))
+            u, v = _within(fine_x, right), _within(fine_y, bottom)
             at = (v >> FINE_BITS) * width + (u >> FINE_BITS)
             across, down = u & BYTE, v & BYTE
             a, b = flat[at], flat[at + np.uint32(1)]

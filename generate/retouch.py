@@ -6,13 +6,13 @@ import numba
 import numpy as np
 
 from vasari.compiled import kernel
-from vasari.generate.layer import BYTE, TO_BLUE, TO_GREEN
+from vasari.generate.layer import BYTE, TO_BLUE, TO_GREEN, TO_RED
 
 LEAST_ADDED = np.float32(0.49)  # levels, to a colour: less leaves it as it is
 STILL = np.float32(0.03)  # pixels: pixels that move less stay, which keeps them sharp
 # Whole numbers, in 32 bits: beside a plain one Numba goes on in 64, which is slower.
 ONE, TWO, THREE, FOUR, FIVE = np.arange(1, 6, dtype=np.float32)
-TO_RED, STEP, TWICE, THRICE = np.arange(4, dtype=np.uint32)
+STEP, TWICE, THRICE, FOURFOLD = np.arange(1, 5, dtype=np.uint32)
 HALF, NONE, FULL = np.float32(0.5), np.float32(0), np.float32(255)
 
 
@@ -89,7 +89,8 @@ def _level(value):  # type: ignore[no-untyped-def]
     return np.uint8(np.int32(min(max(value, NONE), FULL) + HALF))
 
 
-@kernel(fastmath=True)
+# Without fastmath: what is no number must not lead outside the fields.
+@kernel()
 def _find(fields, forth, back, corner, found):  # type: ignore[no-untyped-def]
     """Find where the pixels of a window come from, and what is added to their colours.
 
@@ -119,7 +120,7 @@ def _find(fields, forth, back, corner, found):  # type: ignore[no-untyped-def]
             down_by = _field(flat, at + plane, wide, across, down)
             red = FULL * _field(flat, at + TWICE * plane, wide, across, down)
             green = FULL * _field(flat, at + THRICE * plane, wide, across, down)
-            blue = FULL * _field(flat, at + (TWICE + TWICE) * plane, wide, across, down)
+            blue = FULL * _field(flat, at + FOURFOLD * plane, wide, across, down)
             dx = forth[0, 0] * right_by + forth[0, 1] * down_by
             dy = forth[1, 0] * right_by + forth[1, 1] * down_by
             moves = inside & ((abs(dx) >= STILL) | (abs(dy) >= STILL))
@@ -158,7 +159,7 @@ def _draw(words, found, frame, left, top):  # type: ignore[no-untyped-def]
             red = found[2, row, i] + _sum((first[0], second[0], third[0], fourth[0]), weights)
             green = found[3, row, i] + _sum((first[1], second[1], third[1], fourth[1]), weights)
             blue = found[4, row, i] + _sum((first[2], second[2], third[2], fourth[2]), weights)
-            levels[3 * i + 0] = _level(red)
+            levels[3 * i] = _level(red)
             levels[3 * i + 1] = _level(green)
             levels[3 * i + 2] = _level(blue)
 

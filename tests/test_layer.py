@@ -26,6 +26,17 @@ def test_looking_up_is_bilinear_and_goes_on_at_the_edges() -> None:
     assert (layer[~inside] == 7).all()
 
 
+def test_places_far_away_and_no_places_at_all_are_looked_up_inside() -> None:
+    picture = np.arange(600, dtype=np.uint32).reshape(20, 30)
+    map_x = np.full((4, 64), np.nan, np.float32)
+    map_x[1:] = np.array([np.inf, -np.inf, 3e38], np.float32)[:, None]
+    layer = np.zeros((4, 64), np.uint32)
+    look_up(picture, map_x, map_x.copy(), np.tile(np.array([0, 64], np.int32), (4, 1)), layer)
+    first, last = picture[0, 0], picture[-1, -1]
+    assert (layer[[0, 2]] == first).all()
+    assert (layer[[1, 3]] == last).all()
+
+
 def test_composite_is_the_over_operator_inside_its_spans() -> None:
     rng = np.random.default_rng(2)
     layer = rng.integers(0, 256, (9, 11, 4), np.uint8)

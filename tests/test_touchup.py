@@ -12,6 +12,7 @@ from vasari.errors import VasariError
 from vasari.generate.motion import ARKIT_INDEX, Motion
 from vasari.generate.portrait import Portrait
 from vasari.generate.render import Pose, Renderer, poses
+from vasari.generate.retouch import retouch
 from vasari.generate.template import mirror
 from vasari.generate.touchup import (
     LEFT_EYE,
@@ -104,6 +105,18 @@ def test_pixels_move_by_pixels_of_the_patch(astronaut: Portrait) -> None:
     before = int(frame[y, x, 0])
     change(frame, patch, fields)
     assert frame[y, x, 0] == pytest.approx(before + 6 * forth[0, 0] / 4, abs=1)
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -3e38])
+def test_what_is_no_number_changes_nothing_outside_the_window(broken: int, value: float) -> None:
+    frame = np.full((100, 100, 3), 9, np.uint8)
+    warp = np.eye(2, 3, dtype=np.float32)
+    given = (np.zeros((5, PATCH_HEIGHT, PATCH_WIDTH), np.float32), warp, warp.copy())
+    given[broken][:] = value
+    retouch(frame, 10, 10, 50, 50, *given)
+    frame[10:60, 10:60] = 9
+    assert (frame == 9).all()
 
 
 def test_networks_change_nothing_at_the_border() -> None:
