@@ -255,7 +255,7 @@ class Report:
         if self.conditions:
             parts += ["## Encoded anew", _table(self.conditions)]
         if self.sizes:
-            title = "## By size of the face, as they are and encoded anew together"
+            title = "## By size of the face, all encodings together"
             parts += [title, _table(self.sizes)]
         rows = "\n".join(f"| {share:.0%} | {right:.3f} |" for share, right in self.coverage)
         parts += ["## Answering only where sure", f"| answered | accuracy |\n|---|---|\n{rows}"]
