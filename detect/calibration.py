@@ -101,9 +101,9 @@ def platt(real: FloatArray, generated: FloatArray, *, even: bool = True) -> tupl
             np.full(len(generated), 1 - 1 / (len(generated) + 2)),
         ]
     )
-    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in (real, generated)])
-    if not even:
-        weights = np.full(len(scores), 2 / len(scores))
+    weights = np.full(len(scores), 2 / len(scores))
+    if even:
+        weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in (real, generated)])
     slope, offset = logistic(scores[:, None], targets, weights)
     return float(slope), float(offset)
 

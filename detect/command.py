@@ -103,7 +103,7 @@ class _Lines:
 def _grounds(detection: Detection) -> str:
     """What a detection rests on, in words."""
     if detection.movement is not None:
-        return "how it changes while it speaks"
+        return "how it changes while it moves"
     return "single frames" if detection.frame_rate else "this picture alone"
 
 

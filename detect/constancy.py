@@ -1,4 +1,4 @@
-"""Is a talking face explained by one picture? What its skin shows while it moves.
+"""Is a moving face explained by one picture? What its skin shows while it moves.
 
 Most generators of talking faces bend one picture. The skin of a real face changes as it speaks
 and turns: folds come and go, light and shade wander. The face of each frame is unrolled by its
@@ -7,7 +7,11 @@ and made alike in brightness. What then still changes is measured in a band of d
 in two parts of the face. Of the band, what grows with the slope of the picture is error of the
 register, and is left out (`_own_change`). Other errors grow with how far the face turned and spoke,
 and how restless its finest detail is before the register: these say little by themselves, but how
-much change is to be expected of a bent picture.
+much change is to be expected of a bent picture. How far the brows move says a little more, as made
+faces frown less.
+
+How far lips, brows, jaw and lids move also tells a living face from a still picture under a moving
+camera, whose skin does not change either.
 """
 
 from __future__ import annotations
@@ -40,20 +44,28 @@ FINE_DETAIL = 1.0  # standard deviation in pixels of the grid: what is broader i
 PART_DETAIL = 2.0  # standard deviation in pixels of the grid: what is finer is not counted there
 FLOW_SMOOTHNESS = 4.0  # pixels of the grid: an expression changes the skin in smaller places
 ROUNDS = 2  # of finding the mean face and the flow to it
-# cm, standard deviations of the mouth's opening and of the way from nose to chin. A face that
-# speaks less shows too little. In a compressed still picture under a moving camera FaceMesh's lips
-# may quiver as far as in speech, but its jaw hardly moves.
-MIN_MOUTH, MIN_JAW = 0.15, 0.085
 # Points of the mesh: around the tip of the chin, and from the tip of the nose to between the brows.
 LOWER_CHIN, NOSE_LINE = (148, 152, 175, 176, 199, 200, 377, 400), (1, 4, 5, 6, 168, 195, 197)
+# The upper edges of the brows and the corners of the eyes, right and left.
+BROWS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))
+CORNERS = ((33, 133), (263, 362))
 MOUTH_MARGIN, EYE_MARGIN, RIM = 3, 4, 5  # pixels of the grid that are left out of the skin
 
+# Logs of
 FEATURES = (
-    "change",  # log of the variance in the band
-    "cheeks", "lower face",  # log of the mean spread in each part
-    "turning", "mouth",  # log of the amplitude in degrees, cm
-    "unrest",  # log of the median change of fine detail from frame to frame
+    "change",  # the variance in the band
+    "cheeks", "lower face",  # the mean spread in each part
+    "unrest",  # the median change of fine detail from frame to frame
+    "turning",  # the amplitude in degrees
+    "mouth", "brows", "jaw", "lids",  # the amplitude in cm
 )  # fmt: skip
+CHANGE = (
+    7  # of them tell a bent picture from skin that changes; all tell a still from a moving face
+)
+MOUTH, JAW = FEATURES.index("mouth"), FEATURES.index("jaw")
+# cm, amplitudes of speech. Of a face that moves less, too little is shown.
+SPOKEN_MOUTH, SPOKEN_JAW = 0.155, 0.09
+STILL = 0.005  # cm, an amplitude that is added so that a face at rest has a logarithm too
 
 
 @dataclass(frozen=True)
@@ -65,13 +77,19 @@ class Unrolled:
 
 
 def constancy(frames: Sequence[ImageArray]) -> Float64Array | None:
-    """How a face changes over a stretch of frames, (H, W, 3) uint8 sRGB, at RATE.
+    """How a face changes and moves over a stretch of frames, (H, W, 3) uint8 sRGB, at RATE.
 
     Returns:
-        FEATURES, or None where no face is followed or it does not speak.
+        FEATURES, or None where no face is followed.
     """
     unrolled = unroll(frames)
     return None if unrolled is None else features(unrolled)
+
+
+def shown(features: Float64Array) -> float:
+    """How much a face shows by its movement, of what a face that speaks shows, 0..1."""
+    mouth, jaw = np.exp(features[[MOUTH, JAW]])
+    return float(min(mouth / SPOKEN_MOUTH, jaw / SPOKEN_JAW, 1.0))
 
 
 def unroll(frames: Sequence[ImageArray]) -> Unrolled | None:
@@ -96,15 +114,13 @@ def unroll(frames: Sequence[ImageArray]) -> Unrolled | None:
     return Unrolled(np.stack(meshes), np.asarray(np.stack(faces), np.uint8))
 
 
-def features(unrolled: Unrolled) -> Float64Array | None:
-    """FEATURES of a stretch; None where the face does not speak."""
-    turning, mouth, jaw = _movement(unrolled.meshes)
-    if mouth < MIN_MOUTH or jaw < MIN_JAW:
-        return None
+def features(unrolled: Unrolled) -> Float64Array:
+    """FEATURES of a stretch."""
+    turning, life = _movement(unrolled.meshes)
     alike = _alike(unrolled.faces.astype(np.float32))
     registered = _registered(alike)
     change = _own_change(_band(registered, *BAND))
-    found = [change, *_spreads(registered), turning, mouth, _unrest(alike)]
+    found = [change, *_spreads(registered), _unrest(alike), turning, *life]
     return np.log(np.array(found, np.float64))
 
 
@@ -186,21 +202,38 @@ def _skin() -> BoolArray:
     return area(t.FACE_OVAL, -RIM) & ~mouth & ~right & ~left
 
 
-def _movement(meshes: Float32Array) -> tuple[float, float, float]:
-    """Amplitudes of turning in degrees, of the mouth's opening in cm, and of the chin's in cm."""
+def _movement(meshes: Float32Array) -> tuple[float, Float64Array]:
+    """Amplitudes of turning in degrees, and of mouth, brows, jaw and lids in cm."""
     from vasari.generate.pose import turn_angles
     from vasari.generate.template import align, template
-    from vasari.generate.topology import LOWER_LIP_INNER, UPPER_LIP_INNER
 
     places = [align(mesh, template()) for mesh in meshes]
     faces = np.stack([p.unplace(mesh) for p, mesh in zip(places, meshes, strict=True)])
     angles = np.stack([turn_angles(place.rotation) for place in places])
     turned = ((angles - angles.mean(axis=0)) ** 2).sum(axis=1).mean()
-    middle = len(UPPER_LIP_INNER) // 2
-    opening = faces[:, UPPER_LIP_INNER[middle]] - faces[:, LOWER_LIP_INNER[middle]]
-    long = faces[:, list(LOWER_CHIN)].mean(axis=1) - faces[:, list(NOSE_LINE)].mean(axis=1)
-    lips, jaw = (float(np.linalg.norm(way, axis=1).std()) for way in (opening, long))
-    return float(np.sqrt(turned)) + 0.05, lips, jaw
+    life = np.asarray(_ways(faces).std(axis=1) + STILL, np.float64)
+    return float(np.sqrt(turned)) + 0.05, life
+
+
+def _ways(faces: Float32Array) -> Float64Array:
+    """How far apart lips are, brows and eyes, nose and chin, and lids, (4, n) cm.
+
+    Args:
+        faces: meshes in the template's place, (n, 478, 3) cm.
+    """
+    from vasari.generate import topology as t
+
+    def way(some: Sequence[int], others: Sequence[int]) -> Any:
+        apart = faces[:, list(some)].mean(axis=1) - faces[:, list(others)].mean(axis=1)
+        return np.linalg.norm(apart, axis=1)
+
+    middle = len(t.UPPER_LIP_INNER) // 2
+    mouth = way(t.UPPER_LIP_INNER[middle : middle + 1], t.LOWER_LIP_INNER[middle : middle + 1])
+    right = way(t.RIGHT_UPPER_LID, t.RIGHT_LOWER_LID)
+    left = way(t.LEFT_UPPER_LID, t.LEFT_LOWER_LID)
+    brows = [way(brow, corners) for brow, corners in zip(BROWS, CORNERS, strict=True)]
+    jaw = way(LOWER_CHIN, NOSE_LINE)
+    return np.array([mouth, np.mean(brows, axis=0), jaw, (right + left) / 2], np.float64)
 
 
 def _alike(faces: Float32Array) -> Float32Array:

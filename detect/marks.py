@@ -15,7 +15,7 @@ from vasari.detect.constancy import RATE
 from vasari.detect.corpus import GENERATED, Pair, Plan, marked
 from vasari.detect.crops import SAMPLE_STEP, Stretch
 from vasari.detect.encoding import decode, encode
-from vasari.detect.scoring import Detector, mean_movement, weigh
+from vasari.detect.scoring import Detector, mean_features, weigh
 from vasari.errors import VasariError
 from vasari.generate.colour import to_i420
 
@@ -61,5 +61,5 @@ def _probability(pair: Pair, planes: Iterable[ImageArray], detector: Detector) -
         return None
     kept = frames[:: max(round(pair.fps / RATE), 1)]
     moved = detector.moved([Stretch(0.0, len(frames) / pair.fps, kept)])
-    evidence, operating = weigh(scores, mean_movement(moved), detector.calibration)
+    evidence, operating = weigh(scores, mean_features(moved), detector.calibration)
     return operating.probability(evidence)

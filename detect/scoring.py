@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,9 +23,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vasari.detect.constancy import RATE, SECONDS, constancy
+from vasari.detect.constancy import CHANGE, RATE, SECONDS, constancy, shown
 from vasari.detect.crops import SAMPLE_STEP, Box, FaceFinder, Media, Sample, Stretch, open_media
-from vasari.models.detector import Calibration, DetectorNetwork, Operating, load_detector, look_of
+from vasari.models.detector import (
+    Calibration,
+    DetectorNetwork,
+    Movement,
+    Operating,
+    load_detector,
+    look_of,
+)
 from vasari.threads import one_thread_each
 
 Float32Array = npt.NDArray[np.float32]
@@ -57,10 +65,10 @@ class Interval(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """A stretch in which a face speaks."""
+    """A stretch in which a face is followed."""
 
     when: Interval
-    log_odds: float  # that a face was generated that changes so
+    features: Float64Array  # how it moves and changes, `vasari.detect.constancy.FEATURES`
 
 
 @dataclass(frozen=True)
@@ -92,8 +100,8 @@ class Detection:
     sampled: int  # frames looked at
     suspicious: tuple[Interval, ...]  # the most suspicious first
     frame_rate: float | None  # of a video
-    # Log odds of how the face changes while it speaks, by which it is judged then; None where it
-    # does not speak, or is not followed: it is judged by its frames.
+    # Log odds of how the face changes while it moves, by which it is judged then; None where it
+    # is at rest, or is not followed: it is judged by its frames.
     movement: float | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,8 +148,9 @@ class Detector:
             looking = other.submit(self.look, media.samples())
             moved = self.moved(stretches(media))
             frames, sampled = looking.result()
-        movement = mean_movement(moved)
-        evidence, operating = weigh(frames, movement, self.calibration, media.rate is None)
+        features = mean_features(moved)
+        movement = self._movement(features)
+        evidence, operating = weigh(frames, features, self.calibration, media.rate is None)
         decision = Decision.CANNOT_SAY
         reason = why_not(media, frames, sampled, self.calibration)
         if not reason:
@@ -158,29 +167,25 @@ class Detector:
             clear_miss_rate=operating.clear_miss_rate,
             frames=frames,
             sampled=sampled,
-            suspicious=self._suspicious(frames, moved) if media.rate else (),
+            suspicious=self._suspicious(frames, movement, moved) if media.rate else (),
             frame_rate=media.rate,
             movement=movement,
         )
 
     def moved(self, stretches: Iterable[Stretch]) -> tuple[Moved, ...]:
-        """How the face changes in those stretches in which it speaks.
+        """How a face moves; nothing where the detector looks at single frames alone."""
+        return tuple(movements(stretches)) if self.calibration.movement else ()
 
-        Nothing where the detector looks at single frames alone.
-        """
+    def _movement(self, features: Float64Array | None) -> float | None:
         head = self.calibration.movement
-        if head is None:
-            return ()
-        return tuple(
-            Moved(when, head.log_odds(found.tolist())) for when, found in movements(stretches)
-        )
+        return log_odds(features, head) if head and features is not None else None
 
     def _suspicious(
-        self, frames: Sequence[FrameScore], moved: Sequence[Moved]
+        self, frames: Sequence[FrameScore], movement: float | None, moved: Sequence[Moved]
     ) -> tuple[Interval, ...]:
         """The most suspicious seconds, by what the video is judged by."""
-        if moved and self.calibration.movement is not None:
-            return suspicious_stretches(moved, self.calibration.movement.operating)
+        if movement is not None and self.calibration.movement is not None:
+            return suspicious_stretches(moved, self.calibration.movement)
         return suspicious_seconds(frames, self.calibration.clip)
 
     def look(
@@ -230,7 +235,7 @@ def why_not(
         return "no face was found"
     if len(frames) < MIN_SHARE * sampled:
         return f"a face was found in only {len(frames)} of {sampled} frames"
-    face = float(np.median([frame.face for frame in frames]))
+    face = face_side(frames)
     if face < MIN_FACE:
         return f"the face is too small: {face:.0f} pixels, at least {MIN_FACE} are needed"
     if media.rate is not None and len(frames) < MIN_FRAMES:
@@ -268,20 +273,44 @@ def suspicious_seconds(frames: Sequence[FrameScore], operating: Operating) -> tu
     )
 
 
-def suspicious_stretches(moved: Sequence[Moved], operating: Operating) -> tuple[Interval, ...]:
+def suspicious_stretches(moved: Sequence[Moved], head: Movement) -> tuple[Interval, ...]:
     """Stretches that would be called generated by themselves, the most suspicious first."""
-    found = [each for each in moved if operating.probability(each.log_odds) >= operating.threshold]
-    return tuple(each.when for each in sorted(found, key=lambda each: -each.log_odds))
+    judged = [(log_odds(each.features, head), each.when) for each in moved]
+    found = [
+        (odds, when)
+        for odds, when in judged
+        if odds is not None and head.operating.probability(odds) >= head.operating.threshold
+    ]
+    return tuple(when for _, when in sorted(found, key=lambda each: -each[0]))
 
 
-def mean_movement(moved: Sequence[Moved]) -> float | None:
-    """The log odds of a clip by its stretches; None where there is none."""
-    return float(np.mean([each.log_odds for each in moved])) if moved else None
+def mean_features(moved: Sequence[Moved]) -> Float64Array | None:
+    """Those of a clip, the mean over its stretches; None where no face is followed."""
+    if not moved:
+        return None
+    return np.asarray(np.mean([each.features for each in moved], axis=0), np.float64)
+
+
+def log_odds(features: Float64Array, head: Movement) -> float | None:
+    """The log odds that a face was generated that moves and changes so; None where it is at rest.
+
+    Its change counts as much as is shown of it, and as it is likely that it moves of itself.
+    """
+    alive = head.alive.log_odds(features.tolist())
+    if alive <= 0:
+        return None
+    change = head.change.log_odds(features[:CHANGE].tolist())
+    return change * shown(features) / (1 + math.exp(-alive))
 
 
 def mean_evidence(frames: Sequence[FrameScore]) -> float:
     """The evidence of a clip, log odds before calibration: the mean of its frames'."""
     return float(np.mean([frame.score for frame in frames]))
+
+
+def face_side(frames: Sequence[FrameScore]) -> float:
+    """Side of the face in a file, pixels: the median over its frames."""
+    return float(np.median([frame.face for frame in frames]))
 
 
 def stretches(media: Media) -> Iterator[Stretch]:
@@ -293,8 +322,8 @@ def stretches(media: Media) -> Iterator[Stretch]:
     return media.stretches(SECONDS, RATE, STRETCHES)
 
 
-def movements(stretches: Iterable[Stretch]) -> Iterator[tuple[Interval, Float64Array]]:
-    """Those stretches in which a face speaks, and how it changes, as `constancy` has it.
+def movements(stretches: Iterable[Stretch]) -> Iterator[Moved]:
+    """Those stretches in which a face is followed, and how it moves and changes.
 
     One is looked at while the next is read, and then both: no more are held in memory.
     """
@@ -304,28 +333,26 @@ def movements(stretches: Iterable[Stretch]) -> Iterator[tuple[Interval, Float64A
             when = Interval(stretch.start, stretch.end)
             orders.append((when, others.submit(constancy, stretch.frames)))
             if len(orders) == AT_ONCE:
-                yield from _spoken(orders.popleft())
+                yield from _followed(orders.popleft())
         for order in orders:
-            yield from _spoken(order)
+            yield from _followed(order)
 
 
-def _spoken(
-    order: tuple[Interval, Future[Float64Array | None]],
-) -> Iterator[tuple[Interval, Float64Array]]:
-    """A stretch and how the face changes in it, if it speaks."""
+def _followed(order: tuple[Interval, Future[Float64Array | None]]) -> Iterator[Moved]:
+    """A stretch, if its face could be followed."""
     when, result = order
     found = result.result()
     if found is not None:
-        yield when, found
+        yield Moved(when, found)
 
 
 def weigh(
     frames: Sequence[FrameScore],
-    movement: float | None,
+    features: Float64Array | None,
     calibration: Calibration,
     picture: bool = False,
 ) -> tuple[float, Operating]:
-    """The evidence of a file, and how to read it: movement, or frames where nothing speaks.
+    """The evidence of a file, and how to read it: movement, or frames where no face moves.
 
     Beside the movement of videos of validation people frames are worth nothing (a regression on
     both gives them a weight about 0), and generators that no frame was learned from move like ours.
@@ -333,8 +360,11 @@ def weigh(
     evidence = mean_evidence(frames) if frames else 0.0
     if picture:
         return evidence, calibration.frame
-    if movement is None or calibration.movement is None:
+    if features is None or calibration.movement is None:
         return evidence, calibration.clip
+    movement = log_odds(features, calibration.movement)
+    if movement is None:
+        return evidence, calibration.movement.rest
     return movement, calibration.movement.operating
 
 

@@ -1,13 +1,14 @@
-"""Calibrate a detector on whole clips: `vasari train calibration CORPUS DETECTOR.onnx`.
+"""Calibrate a detector on whole clips: `vasari train calibration CORPUS... DETECTOR.onnx`.
 
-Clips are looked at just as `vasari detect` does, each as it is and encoded anew. Probabilities and
-thresholds come from validation people; where clips are judged by their frames because no face
-speaks, it counts how seldom such clips are generated. What it means how a face changes while it
-moves is learned from the people of training and validation together, as it takes six numbers only,
-and from real videos and their animated twins alone, so that both classes show the same people. A
-person's own clips are judged by what the others taught, and on all of them the lines for moving
-faces are drawn: validation alone has too few speakers to say what one real speaker in a hundred
-looks like.
+Clips are looked at just as `vasari detect` does, each as it is, encoded anew, and small and
+strongly compressed. Probabilities and thresholds come from validation people; where clips are
+judged by their frames because no face moves of itself, it counts how seldom such clips are
+generated. What a still picture looks like, and what it means how a face changes while it moves, is
+learned from the people of training and validation together, as it takes a few numbers only; the
+latter from real videos and their animated twins alone, so that both classes show the same people.
+A person's own clips are judged by what the others taught, and on all of them the lines for moving
+faces are drawn: validation alone has too few of them to say what one real face in thirty looks
+like.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,25 +25,44 @@ import numpy as np
 import numpy.typing as npt
 
 from vasari.detect.calibration import logistic, operating_point, platt, range_of
+from vasari.detect.constancy import CHANGE
 from vasari.detect.corpus import GENERATED, SCALES, Clip, read_manifest
 from vasari.detect.crops import open_media
 from vasari.detect.encoding import Encoding, decode, encode
-from vasari.detect.scoring import Detector, FrameScore, movements, stretches
+from vasari.detect.scoring import (
+    MIN_FACE,
+    Detector,
+    FrameScore,
+    face_side,
+    log_odds,
+    mean_features,
+    movements,
+    stretches,
+)
 from vasari.errors import InputError, OutputError
-from vasari.models.detector import REACH, Calibration, DetectorNetwork, Movement, Operating
+from vasari.models.detector import (
+    REACH,
+    Calibration,
+    DetectorNetwork,
+    Movement,
+    Operating,
+    Regression,
+)
 
 Float64Array = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
-SEED = 3  # draws how validation clips are encoded anew
+SEED = 3  # draws how clips are encoded anew
 ANEW_CRF = (20, 40)
-# Of the regression on movement. Of 0.0001, 0.001, 0.003 and so on to 1 it is the one by which
-# people who were left out of the teaching are judged best.
+SMALL_CRF, SMALL_SCALE = 38, 0.5
+# Of the regressions on movement. Of 0.003, 0.01, 0.03, 0.1 and 0.3 it is the one by which people
+# who were left out of the teaching are judged best.
 RIDGE = 0.03
-# Of real faces that move, called generated: one in a hundred of so few would be a single one.
-MOVING_FALSE_ALARMS = 0.02
+# Of real faces that move, called generated, over all looks: strong compression makes most of them.
+MOVING_FALSE_ALARMS = 0.03
+MIN_SPREAD = 1e-6  # of a feature, which is the same in all clips
 EVEN = Operating(1.0, 0.0, 0.5, 0.0, 0.0, 0.5, 0.0)  # of odds whose lines are not drawn yet
-VALIDATION, VIDEO = "validation", "video"  # as the manifest calls them
+TRAINING, VALIDATION, VIDEO = "train", "validation", "video"  # as the manifest calls them
 
 
 @dataclass(frozen=True)
@@ -51,8 +72,14 @@ class Looked:
     person: str
     generated: bool
     video: bool  # the source is one, so that both clips of the pair move
+    validation: bool  # shows one of the validation people
     frames: tuple[FrameScore, ...]
-    movement: Float64Array | None  # the mean of its stretches
+    features: Float64Array | None  # the mean of its stretches; None where none is followed
+
+    @property
+    def still(self) -> bool:
+        """Whether it is a still picture under a moving camera."""
+        return not self.video and not self.generated
 
     @property
     def evidence(self) -> float:
@@ -61,14 +88,18 @@ class Looked:
 
 
 def calibrate_clips(
-    corpus: Path, network: Path, *, movement: bool = True, progress: Progress | None = None
+    corpora: Sequence[Path],
+    network: Path,
+    *,
+    movement: bool = True,
+    progress: Progress | None = None,
 ) -> Calibration:
     """Calibrate the network of an ONNX file that has a first calibration beside it.
 
     Args:
-        corpus: that it was trained on.
+        corpora: the one that it was trained on, and others of the same people and splits.
         network: the ONNX file.
-        movement: whether it also counts how a face changes while it moves.
+        movement: whether it also counts how a face moves and changes.
         progress: is told how many clips are done, and of how many.
 
     Raises:
@@ -76,27 +107,33 @@ def calibrate_clips(
     """
     first = read_calibration(network)
     detector = Detector(DetectorNetwork(network.read_bytes(), first.side), first)
-    clips = [c for c in read_manifest(corpus) if c.split != "test" and _tells(c, movement)]
-    seen: list[tuple[Clip, Looked]] = []
-    for done, clip in enumerate(clips, 1):
-        seen += [(clip, each) for each in _looked(corpus, clip, detector, movement)]
+    clips = [
+        (corpus, clip)
+        for corpus in corpora
+        for clip in read_manifest(corpus)
+        if _tells(clip, movement)
+    ]
+    seen: list[Looked] = []
+    for done, (corpus, clip) in enumerate(clips, 1):
+        seen += _looked(corpus, clip, detector, movement)
         if progress is not None:
             progress(done, len(clips))
-    held_out = [each for clip, each in seen if clip.split == VALIDATION and each.frames]
+    held_out = [each for each in seen if each.validation]
     if not _both(held_out):
-        raise InputError(f"{corpus} has no validation clips of both classes that show a face")
+        where = " and ".join(map(str, corpora))
+        raise InputError(f"{where} has no validation clips of both classes that show a face")
     frames = [
         dataclasses.replace(each, frames=(frame,)) for each in held_out for frame in each.frames
     ]
     looks = np.array([f.look for each in held_out if not each.generated for f in each.frames])
     contrast, sharpness = range_of(looks)
     return Calibration(
-        clip=operating_point(*_evidence(held_out), scale=_scale_of_frames(held_out)),
+        clip=operating_point(*_evidence(held_out)),
         frame=operating_point(*_evidence(frames)),
         contrast=contrast,
         sharpness=sharpness,
         side=first.side,
-        movement=_movement([each for _, each in seen]) if movement else None,
+        movement=_movement(seen),
     )
 
 
@@ -132,32 +169,47 @@ def write_calibration(calibration: Calibration, network: Path) -> None:
 
 def _tells(clip: Clip, movement: bool) -> bool:
     """Whether a clip teaches anything: of training people, what comes from video does."""
-    return clip.split == VALIDATION or (movement and clip.kind == VIDEO)
+    training = movement and clip.kind == VIDEO and clip.split == TRAINING
+    return training or clip.split == VALIDATION
 
 
 def _looked(corpus: Path, clip: Clip, detector: Detector, movement: bool) -> Iterator[Looked]:
-    path = corpus / clip.clip
-    yield _look(path, clip, detector, movement)
+    """What is seen in a clip and in two encodings of it, where its face is large enough."""
+    encoded = (corpus / clip.clip).read_bytes()
     with tempfile.TemporaryDirectory(prefix="vasari-calibrate-") as folder:
-        anew = Path(folder) / "anew.mp4"
-        anew.write_bytes(_encoded_anew(path.read_bytes(), clip))
-        yield _look(anew, clip, detector, movement)
+        path = Path(folder) / "clip.mp4"
+        for look in (encoded, _anew(encoded, clip), _small(encoded, clip)):
+            path.write_bytes(look)
+            media = open_media(path)
+            frames, _ = detector.look(media.samples())
+            if not frames or face_side(frames) < MIN_FACE:
+                continue
+            moved = tuple(movements(stretches(media))) if movement else ()
+            yield Looked(
+                clip.person,
+                clip.label == GENERATED,
+                clip.kind == VIDEO,
+                clip.split == VALIDATION,
+                frames,
+                mean_features(moved),
+            )
 
 
-def _look(path: Path, clip: Clip, detector: Detector, movement: bool) -> Looked:
-    media = open_media(path)
-    frames, _ = detector.look(media.samples())
-    found = [each for _, each in movements(stretches(media))] if movement else []
-    mean = np.mean(found, axis=0) if found else None
-    return Looked(clip.person, clip.label == GENERATED, clip.kind == VIDEO, frames, mean)
-
-
-def _encoded_anew(encoded: bytes, clip: Clip) -> bytes:
+def _anew(encoded: bytes, clip: Clip) -> bytes:
     """A clip in another quality and size, the same for both clips of a pair."""
-    from vasari.generate.colour import to_i420
-
     random = np.random.default_rng([SEED, *clip.pair.encode()])
     scale, crf = float(random.choice(SCALES)), int(random.integers(*ANEW_CRF))
+    return _encoded(encoded, clip, crf, scale)
+
+
+def _small(encoded: bytes, clip: Clip) -> bytes:
+    """A clip as small and strongly compressed as it should still be judged."""
+    return _encoded(encoded, clip, SMALL_CRF, SMALL_SCALE)
+
+
+def _encoded(encoded: bytes, clip: Clip, crf: int, scale: float) -> bytes:
+    from vasari.generate.colour import to_i420
+
     sides = [round(length * scale / 2) * 2 for length in (clip.width, clip.height)]
     planes = (to_i420(frame) for frame in decode(encoded))
     return encode(planes, Encoding(sides[0], sides[1], crf), clip.fps)
@@ -179,51 +231,79 @@ def _evidence(seen: list[Looked]) -> tuple[Float64Array, Float64Array]:
     return _classes(seen, [each.evidence for each in seen])
 
 
-def _scale_of_frames(held_out: list[Looked]) -> tuple[float, float] | None:
-    """Slope and offset for clips that are judged by their frames.
-
-    They are seldom generated ones: talking faces talk. None where there are none of both classes.
-    """
-    quiet = [each for each in held_out if each.movement is None]
-    return platt(*_evidence(quiet), even=False) if _both(quiet) else None
-
-
 def _movement(seen: list[Looked]) -> Movement | None:
-    """Learn from videos, and draw the lines on all, each judged by the others' teaching.
+    """Learn from all, and draw the lines on all, each judged by the others' teaching.
 
-    None where no video of both classes shows a face that speaks.
+    None where no video of both classes shows a face that moves of itself.
     """
-    judged = [each for each in seen if each.movement is not None]
-    known = [each for each in judged if each.video]
-    if not _both(known):
+    taught = _taught(seen)
+    if taught is None:
         return None
-    taught = {
-        person: _regression([each for each in known if each.person != person])
-        for person in {each.person for each in judged}
-    }
-    odds = []
-    for each in judged:
-        assert each.movement is not None
-        odds.append(taught[each.person].log_odds(each.movement.tolist()))
-    operating = operating_point(*_classes(judged, odds), MOVING_FALSE_ALARMS)
-    return dataclasses.replace(_regression(known), operating=operating)
+    moving, at_rest = [], []
+    for person in sorted({each.person for each in seen}):
+        by_others = _taught([each for each in seen if each.person != person])
+        for each in seen:
+            if by_others is None or each.person != person or each.features is None:
+                continue
+            odds = log_odds(each.features, by_others)
+            if odds is not None:
+                moving.append((each, odds))
+            elif each.validation:
+                at_rest.append(each)
+    classes = _classes([each for each, _ in moving], [odds for _, odds in moving])
+    held_out = [each for each in seen if each.validation]
+    return dataclasses.replace(
+        taught,
+        operating=operating_point(*classes, MOVING_FALSE_ALARMS),
+        rest=operating_point(*_evidence(held_out), scale=_scale_at_rest(at_rest)),
+    )
 
 
-def _regression(known: list[Looked]) -> Movement:
-    """A logistic regression in which both classes, and in a class all people, weigh the same."""
-    samples = np.array([each.movement for each in known])
-    keys = [(each.generated, each.person) for each in known]
-    weights = np.array([1 / keys.count(key) for key in keys])
-    labels = np.array([each.generated for each in known])
-    for label in (False, True):
+def _taught(seen: list[Looked]) -> Movement | None:
+    """What these teach; None where no video of both classes shows a face that moves of itself."""
+    followed = [(each, each.features) for each in seen if each.features is not None]
+    if not followed:
+        return None
+    alive = _regression([(f, each.person, not each.still) for each, f in followed])
+    known = [
+        (f[:CHANGE], each.person, each.generated)
+        for each, f in followed
+        if each.video and alive.log_odds(f.tolist()) > 0
+    ]
+    if len({generated for *_, generated in known}) < 2:
+        return None
+    return Movement(alive, _regression(known), EVEN, EVEN)
+
+
+def _scale_at_rest(at_rest: list[Looked]) -> tuple[float, float] | None:
+    """Slope and offset for clips that are judged by their frames, as no face moves of itself.
+
+    They are seldom generated ones: talking faces move. None where there is no real one.
+    """
+    if all(each.generated for each in at_rest):
+        return None
+    return platt(*_evidence(at_rest), even=False)
+
+
+def _regression(known: list[tuple[Float64Array, str, bool]]) -> Regression:
+    """A logistic regression in which both labels, and under a label all people, weigh the same.
+
+    Args:
+        known: features, person and label of each.
+    """
+    samples = np.array([features for features, _, _ in known])
+    keys = [(person, label) for _, person, label in known]
+    counts = Counter(keys)
+    weights = np.array([1 / counts[key] for key in keys])
+    labels = np.array([label for _, _, label in known])
+    for label in set(labels):
         weights[labels == label] /= weights[labels == label].sum()
-    means, spreads = samples.mean(axis=0), samples.std(axis=0)
+    means, spreads = samples.mean(axis=0), np.maximum(samples.std(axis=0), MIN_SPREAD)
     standard = np.clip((samples - means) / spreads, -REACH, REACH)
     values = logistic(standard, labels.astype(np.float64), weights, RIDGE)
-    return Movement(
+    return Regression(
         means=tuple(means.tolist()),
         spreads=tuple(spreads.tolist()),
         weights=tuple(values[:-1].tolist()),
         offset=float(values[-1]),
-        operating=EVEN,
     )

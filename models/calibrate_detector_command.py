@@ -8,29 +8,33 @@ import click
 
 
 @click.command(no_args_is_help=True)
-@click.argument("corpus", type=click.Path(path_type=Path, file_okay=False))
+@click.argument(
+    "corpora", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False)
+)
 @click.argument("network", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--movement/--frames-only",
     default=True,
     show_default=True,
-    help="Count how a face changes while it moves, or look at single frames alone.",
+    help="Count how a face moves and changes, or look at single frames alone.",
 )
-def calibration(*, corpus: Path, network: Path, movement: bool) -> None:
-    """Calibrate NETWORK, an .onnx of `vasari train detector`, on the whole clips of CORPUS.
+def calibration(*, corpora: tuple[Path, ...], network: Path, movement: bool) -> None:
+    """Calibrate NETWORK, an .onnx of `vasari train detector`, on the whole clips of CORPORA.
 
     Probabilities and thresholds come from validation people. Replaces the .json beside the
-    network. Test people are never looked at.
+    network. Test people are never looked at. Several corpora must show the same people in the same
+    splits, as those of one --seed do.
 
     \b
-    Example:
+    Examples:
       vasari train calibration corpus detector.onnx
+      vasari train calibration corpus hard detector.onnx
     """
     from vasari.generate.progress import reporting
     from vasari.models.calibrate_detector import calibrate_clips, write_calibration
 
     with reporting("clips") as progress:
-        made = calibrate_clips(corpus, network, movement=movement, progress=progress)
+        made = calibrate_clips(corpora, network, movement=movement, progress=progress)
     write_calibration(made, network)
     points = {"clips": made.clip, "pictures": made.frame}
     if made.movement is not None:

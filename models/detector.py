@@ -50,25 +50,31 @@ class Operating:
 
 
 @dataclass(frozen=True)
-class Movement:
-    """What it means how a face changes while it moves: a logistic regression.
-
-    It looks at what `vasari.detect.constancy` measures.
-    """
+class Regression:
+    """A logistic regression on what `vasari.detect.constancy` measures."""
 
     means: tuple[float, ...]  # of each feature, over the clips that it was made on
     spreads: tuple[float, ...]
     weights: tuple[float, ...]
     offset: float
-    operating: Operating  # for these log odds, the mean over the stretches of a clip
 
     def log_odds(self, features: Sequence[float]) -> float:
-        """The log odds that a face was generated that changes so."""
+        """The log odds of what it tells, from a clip's features."""
         parts = zip(features, self.means, self.spreads, self.weights, strict=True)
         return self.offset + sum(
             weight * min(max((value - mean) / spread, -REACH), REACH)
             for value, mean, spread, weight in parts
         )
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What it means how a face moves, and changes while it moves."""
+
+    alive: Regression  # that a face moves of itself, real or made, and is no still picture
+    change: Regression  # that a face which moves of itself was generated, by the first features
+    operating: Operating  # for the log odds of change
+    rest: Operating  # for the mean of a clip's frames, where its face is at rest
 
 
 @dataclass(frozen=True)
@@ -111,11 +117,16 @@ class Calibration:
 def _movement(values: dict[str, Any] | None) -> Movement | None:
     if values is None:
         return None
+    alive, change = (_regression(values[name]) for name in ("alive", "change"))
+    operating, rest = (Operating(**values[name]) for name in ("operating", "rest"))
+    return Movement(alive, change, operating, rest)
+
+
+def _regression(values: dict[str, Any]) -> Regression:
     means, spreads, weights = (
         tuple(map(float, values[name])) for name in ("means", "spreads", "weights")
     )
-    operating = Operating(**values["operating"])
-    return Movement(means, spreads, weights, float(values["offset"]), operating)
+    return Regression(means, spreads, weights, float(values["offset"]))
 
 
 class DetectorNetwork:

@@ -22,7 +22,7 @@ ZOO = {
         "1b40a0e36a178cfd8d101999ad84137db123be3a9f6866542889a1ee418a6706", "detector.md"
     ),
     "detector.json": Weights(
-        "5051430a431601f23e9d16aee05ea8f79d0b42b004816b4fcdfc69046d45dd29", "detector.md"
+        "1f7ede1ab916646b10b4990cac5af5aff339c383f5d2645b5477ff3f418ab208", "detector.md"
     ),
     "shapes.npz": Weights(
         "5d879db097c813cf8f75cf3be18f3514fafc777a066a259a392c86bd86d869d3", "shapes.md"

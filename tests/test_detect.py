@@ -13,6 +13,7 @@ from PIL import Image
 
 from vasari.detect import crops, heatmap
 from vasari.detect.command import detect
+from vasari.detect.constancy import CHANGE, FEATURES
 from vasari.detect.crops import Box, FaceFinder, open_media
 from vasari.detect.encoding import Encoding, decode, encode
 from vasari.detect.scoring import (
@@ -22,13 +23,13 @@ from vasari.detect.scoring import (
     FrameScore,
     Interval,
     Moved,
-    mean_movement,
+    mean_features,
     suspicious_seconds,
     suspicious_stretches,
 )
 from vasari.errors import InputError, VideoError
 from vasari.generate.colour import to_i420
-from vasari.models.detector import Calibration, Operating
+from vasari.models.detector import Calibration, Movement, Operating, Regression
 
 POINT = Operating(
     slope=1.0,
@@ -239,11 +240,21 @@ def test_suspicious_seconds_are_ordered():
 
 
 def test_suspicious_stretches_are_ordered():
-    odds = {0.0: 2.0, 3.0: -1.0, 6.0: 4.0}
-    moved = [Moved(Interval(start, start + 2), value) for start, value in odds.items()]
-    assert suspicious_stretches(moved, POINT) == ((6.0, 8.0), (0.0, 2.0))
-    assert mean_movement(moved) == pytest.approx(5 / 3)
-    assert mean_movement([]) is None
+    every, some = (0.0,) * len(FEATURES), (0.0,) * CHANGE
+    change = Regression(some, (1.0,) * len(some), (1.0, *some[1:]), 0.0)
+    alive = Regression(every, (1.0,) * len(every), (*every[:-1], 9.0), 9.0)
+    head = Movement(alive, change, POINT, POINT)
+    seen = {0.0: (2.0, 0.0), 3.0: (-1.0, 0.0), 6.0: (2.5, 0.0), 9.0: (2.5, -1.0)}
+    moved = []
+    for start, (first, lids) in seen.items():
+        features = np.ones(len(FEATURES))
+        features[0], features[-1] = first, lids
+        moved.append(Moved(Interval(start, start + 2), features))
+    assert suspicious_stretches(moved, head) == ((6.0, 8.0), (0.0, 2.0))  # the last is at rest
+    mean = mean_features(moved)
+    assert mean is not None
+    assert mean[[0, 1, -1]] == pytest.approx([1.5, 1, -0.25])
+    assert mean_features([]) is None
 
 
 def test_heat_is_drawn_where_the_evidence_is(astronaut):
