@@ -134,10 +134,12 @@ def _printer(as_json: bool, as_csv: bool) -> _Lines | _Json | _Csv:
 
 def words(detection: Detection) -> str:
     """The result in one line."""
-    from vasari.detect.scoring import WEAK
+    from vasari.detect.scoring import AT_REST, WEAK
 
     decision, reason = detection.decision.value, detection.reason
     said = f"{decision}: {reason}" if reason else decision
+    if reason == AT_REST:
+        return f"{said} (probability {detection.probability:.2f})"
     if reason not in ("", WEAK):
         return said
     return (

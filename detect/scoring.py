@@ -46,7 +46,10 @@ BATCH = 8  # crops that the network looks at together
 WINDOW = 5  # samples that a suspicious stretch has at least
 STRETCHES = 3  # of a video, in which the face is followed
 AT_ONCE = 2  # stretches: all their frames are held in memory
-WEAK = "the evidence is weak"  # neither enough for "generated" nor for "not generated"
+# Why nothing is decided about what has a probability: it lies between the two thresholds.
+WEAK = "the evidence is weak"
+AT_REST = "the face hardly moves of itself, and single frames say little"
+UNSURE = (WEAK, AT_REST)
 
 
 class Decision(enum.Enum):
@@ -155,6 +158,8 @@ class Detector:
         reason = why_not(media, frames, sampled, self.calibration)
         if not reason:
             decision, reason = decide(evidence, operating)
+        if reason == WEAK and features is not None and movement is None:
+            reason = AT_REST
         return Detection(
             path=str(path),
             decision=decision,

@@ -23,7 +23,7 @@ from vasari.detect.calibration import operating_point
 from vasari.detect.corpus import GENERATED, IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_manifest
 from vasari.detect.crops import open_media
 from vasari.detect.encoding import Encoding, encode
-from vasari.detect.scoring import WEAK, Decision, Detection, Detector
+from vasari.detect.scoring import UNSURE, Decision, Detection, Detector
 from vasari.errors import InputError, VasariError
 from vasari.models.calibrate_detector import read_calibration
 from vasari.models.detector import Calibration, DetectorNetwork
@@ -99,7 +99,7 @@ class NetworkContender:
         found: Detection = self.detector.score(path)
         spent, elapsed = time.process_time() - started, time.perf_counter() - began
         frames = tuple(self.calibration.frame.probability(f.score) for f in found.frames)
-        if found.reason in ("", WEAK):  # weak evidence has its place in the ranking
+        if found.reason in ("", *UNSURE):  # weak evidence has its place in the ranking
             probability, reason = found.probability, ""
         else:
             probability, reason = None, found.reason

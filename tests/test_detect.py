@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import wave
 
@@ -17,6 +18,7 @@ from vasari.detect.constancy import CHANGE, FEATURES
 from vasari.detect.crops import Box, FaceFinder, open_media
 from vasari.detect.encoding import Encoding, decode, encode
 from vasari.detect.scoring import (
+    AT_REST,
     WEAK,
     Decision,
     Detector,
@@ -293,6 +295,19 @@ def test_the_command_says_how_weak_the_evidence_is(talk, monkeypatch):
     output = CliRunner().invoke(detect, [str(talk)]).output
     assert "cannot say: the evidence is weak (probability 0.50; generated from 0.80" in output
     assert "not generated below 0.30" in output
+
+
+def test_the_command_says_that_a_face_is_at_rest(talk, monkeypatch):
+    resting = detector(0.0)
+    every, some = (0.0,) * len(FEATURES), (0.0,) * CHANGE
+    alive = Regression(every, (1.0,) * len(every), every, -1.0)
+    change = Regression(some, (1.0,) * len(some), some, 9.0)
+    head = Movement(alive, change, POINT, POINT)
+    resting.calibration = dataclasses.replace(resting.calibration, movement=head)
+    assert resting.score(talk).movement is None
+    monkeypatch.setattr(Detector, "shipped", classmethod(lambda cls: resting))
+    output = CliRunner().invoke(detect, [str(talk)]).output
+    assert f"cannot say: {AT_REST} (probability 0.50)\n" in output
 
 
 def test_the_command_goes_on_after_a_bad_file(talk, tmp_path, monkeypatch):
