@@ -59,9 +59,7 @@ FEATURES = (
     "turning",  # the amplitude in degrees
     "mouth", "brows", "jaw", "lids",  # the amplitude in cm
 )  # fmt: skip
-CHANGE = (
-    7  # of them tell a bent picture from skin that changes; all tell a still from a moving face
-)
+CHANGE = 7  # of them tell a bent picture from real skin; all of them a still from a moving face
 MOUTH, JAW = FEATURES.index("mouth"), FEATURES.index("jaw")
 # cm, amplitudes of speech. Of a face that moves less, too little is shown.
 SPOKEN_MOUTH, SPOKEN_JAW = 0.155, 0.09

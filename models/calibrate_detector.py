@@ -103,16 +103,14 @@ def calibrate_clips(
         progress: is told how many clips are done, and of how many.
 
     Raises:
-        InputError: a file cannot be read, or there is no validation clip that shows a face.
+        InputError: a file cannot be read, there is no validation clip that shows a face, or a
+            person is in one split of one corpus and in another of another.
     """
     first = read_calibration(network)
     detector = Detector(DetectorNetwork(network.read_bytes(), first.side), first)
-    clips = [
-        (corpus, clip)
-        for corpus in corpora
-        for clip in read_manifest(corpus)
-        if _tells(clip, movement)
-    ]
+    everything = [(corpus, clip) for corpus in corpora for clip in read_manifest(corpus)]
+    _check_splits([clip for _, clip in everything])
+    clips = [(corpus, clip) for corpus, clip in everything if _tells(clip, movement)]
     seen: list[Looked] = []
     for done, (corpus, clip) in enumerate(clips, 1):
         seen += _looked(corpus, clip, detector, movement)
@@ -167,6 +165,18 @@ def write_calibration(calibration: Calibration, network: Path) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def _check_splits(clips: list[Clip]) -> None:
+    """That nobody is in two splits: test people would be looked at."""
+    splits: dict[str, str] = {}
+    for clip in clips:
+        split = splits.setdefault(clip.person, clip.split)
+        if split != clip.split:
+            raise InputError(
+                f"{clip.person} is in both {split} and {clip.split}: give corpora that were built "
+                "of the same people with the same --seed"
+            )
+
+
 def _tells(clip: Clip, movement: bool) -> bool:
     """Whether a clip teaches anything: of training people, what comes from video does."""
     training = movement and clip.kind == VIDEO and clip.split == TRAINING
@@ -175,7 +185,7 @@ def _tells(clip: Clip, movement: bool) -> bool:
 
 def _looked(corpus: Path, clip: Clip, detector: Detector, movement: bool) -> Iterator[Looked]:
     """What is seen in a clip and in two encodings of it, where its face is large enough."""
-    encoded = (corpus / clip.clip).read_bytes()
+    encoded = _read(corpus / clip.clip)
     with tempfile.TemporaryDirectory(prefix="vasari-calibrate-") as folder:
         path = Path(folder) / "clip.mp4"
         for look in (encoded, _anew(encoded, clip), _small(encoded, clip)):
@@ -193,6 +203,13 @@ def _looked(corpus: Path, clip: Clip, detector: Detector, movement: bool) -> Ite
                 frames,
                 mean_features(moved),
             )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _anew(encoded: bytes, clip: Clip) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from vasari.detect.calibration import logistic
 from vasari.detect.constancy import CHANGE, FEATURES, JAW, MOUTH
+from vasari.detect.corpus import Clip
 from vasari.detect.scoring import FrameScore, log_odds
 from vasari.errors import InputError
 from vasari.models import calibrate_detector as c
@@ -125,6 +128,22 @@ def test_a_calibration_with_movement_survives_its_file(seen, tmp_path):
     c.write_calibration(made, tmp_path / "a.onnx")
     assert c.read_calibration(tmp_path / "a.onnx") == made
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_nobody_is_in_two_splits():
+    empty = dict.fromkeys((f.name for f in dataclasses.fields(Clip)), "")
+    one, same, other = (
+        Clip(**{**empty, "person": "ada", "split": split})  # type: ignore[arg-type]
+        for split in ("train", "train", "test")
+    )
+    c._check_splits([one, same])
+    with pytest.raises(InputError, match="ada is in both train and test"):
+        c._check_splits([one, same, other])
+
+
+def test_a_clip_that_is_gone_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"gone\.mp4 cannot be read: No such file"):
+        c._read(tmp_path / "gone.mp4")
 
 
 def test_no_calibration(tmp_path):
